@@ -1,0 +1,1 @@
+"""Dagster wiring only: assets, checks, schedules, definitions. No arithmetic here."""

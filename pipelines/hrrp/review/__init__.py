@@ -1,0 +1,1 @@
+"""What people open: suppression, the page, the workbook, the brief; reads only the published review database."""

@@ -1,0 +1,139 @@
+"""Open a DuckDB file under the site's limits, run steps in it, move small results in and out.
+
+Each step opens the working file, writes, and closes it. Extensions are never installed by themselves, and nothing outside the
+given files is reached. An error of a step names its table and the statement's kind of fault, never a value of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from hrrp.program import Reference
+from hrrp.settings import Settings
+from hrrp.warehouse.steps import SqlStep
+
+SCHEMAS = ("reference", "intake", "staging", "cohort", "risk", "payment", "result")
+
+
+class StepError(RuntimeError):
+    """A SQL step failed; a fault of the program."""
+
+
+class Warehouse:
+    """One open DuckDB connection; made by `open_warehouse`."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:
+        self._connection = connection
+        self.path = path
+
+    def run_step(self, step: SqlStep, values: Mapping[str, Any]) -> int:
+        """(Re)make the step's table from its SQL with exactly the parameters that it names; returns its number of rows."""
+        missing = [name for name in step.parameters if name not in values]
+        if missing:
+            raise StepError(f"{step.name}: no value for parameter {', '.join('$' + name for name in missing)}.")
+        given = {name: values[name] for name in step.parameters}
+        self._connection.execute(f"create schema if not exists {step.group}")
+        try:
+            self._connection.execute(f"create or replace table {step.name} as\n{step.sql}", given or None)
+        except duckdb.Error as error:
+            raise StepError(f"{step.name}: {type(error).__name__} in {step.path.name}: {_safe(error)}") from error
+        return self.count(step.name)
+
+    def write(self, table: str, rows: pd.DataFrame, types: Mapping[str, str]) -> int:
+        """(Re)make `table` from a data frame with the given columns and DuckDB types; returns its number of rows."""
+        schema = table.split(".")[0]
+        self._connection.execute(f"create schema if not exists {schema}")
+        frame = rows.reindex(columns=list(types)) if len(rows.columns) else pd.DataFrame(columns=list(types))
+        self._connection.register("written_rows", frame)
+        columns = ", ".join(f'cast("{name}" as {kind}) as "{name}"' for name, kind in types.items())
+        try:
+            self._connection.execute(f"create or replace table {table} as select {columns} from written_rows")  # noqa: S608
+        finally:
+            self._connection.unregister("written_rows")
+        return self.count(table)
+
+    def read(self, sql: str, values: Mapping[str, Any] | Sequence[Any] | None = None) -> pd.DataFrame:
+        """Rows of a query as a data frame; values are bound."""
+        return self._connection.execute(sql, values).df()
+
+    def arrays(self, sql: str, values: Mapping[str, Any] | Sequence[Any] | None = None) -> dict[str, np.ndarray]:
+        """Columns of a query as numpy arrays, without pandas between; values are bound."""
+        return dict(self._connection.execute(sql, values).fetchnumpy())
+
+    def rows(self, sql: str, values: Mapping[str, Any] | Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Rows of a small query as tuples; values are bound."""
+        return self._connection.execute(sql, values).fetchall()
+
+    def execute(self, sql: str, values: Mapping[str, Any] | Sequence[Any] | None = None) -> None:
+        """Run a statement without a result; values are bound."""
+        self._connection.execute(sql, values)
+
+    def count(self, table: str) -> int:
+        """Number of rows of a table."""
+        return int(self._connection.execute(f"select count(*) from {table}").fetchall()[0][0])  # noqa: S608
+
+    def tables(self) -> dict[str, int]:
+        """Every table with its number of rows."""
+        names = self._connection.execute(
+            "select schema_name || '.' || table_name from duckdb_tables() where not internal order by 1"
+        ).fetchall()
+        return {name: self.count(name) for (name,) in names}
+
+    def load_reference(self, reference: Reference) -> None:
+        """Lay every reference table into schema `reference`, typed as the data dictionary says (varchar where it is silent)."""
+        kinds = {
+            (row["table_name"], row["column_name"]): row["type"]
+            for row in reference.rows("data_dictionary")
+            if row["table_name"].startswith("reference.")
+        }
+        self._connection.execute("create schema if not exists reference")
+        for table in reference.table_names():
+            rows = reference.rows(table)
+            columns = list(rows[0]) if rows else []
+            frame = pd.DataFrame(rows, columns=columns, dtype=str)
+            self._connection.register("reference_rows", frame)
+            picked = ", ".join(
+                f"cast(nullif(\"{name}\", '') as {kinds.get((f'reference.{table}', name), 'varchar')}) as \"{name}\""
+                for name in columns
+            )
+            self._connection.execute(
+                f'create or replace table reference."{table}" as select {picked} from reference_rows'  # noqa: S608
+            )
+            self._connection.unregister("reference_rows")
+
+
+def _safe(error: duckdb.Error) -> str:
+    """The part of a DuckDB message that cannot carry a value of a row."""
+    text = str(error)
+    if isinstance(error, (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)):
+        return text
+    return "the message is withheld because it may show a value of the data"
+
+
+@contextmanager
+def open_warehouse(path: Path | None, settings: Settings, *, read_only: bool = False) -> Iterator[Warehouse]:
+    """Open the DuckDB file at `path` (None: in memory) under the settings' memory limit and threads, and close it after.
+
+    One writer or many readers: a second process that finds the file locked gets DuckDB's IOException.
+    """
+    config: dict[str, Any] = {
+        "threads": settings.threads,
+        "memory_limit": settings.memory_limit,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    if path is not None and not read_only:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        config["temp_directory"] = str(path.parent / "spill")
+    connection = duckdb.connect(str(path) if path is not None else ":memory:", read_only=read_only, config=config)
+    try:
+        yield Warehouse(connection, path)
+    finally:
+        connection.close()
