@@ -2,18 +2,17 @@
 
     python scripts/reference/build_tables.py RAW [OUT]
 
-RAW is the folder of collected tables (program_years.csv, cohorts.csv, ...), OUT is data/reference by default. One name per thing
-across tables (`program_year`, `measure`, `confidence`), one fact per cell (periods, measures and condition categories are split into
-rows of their own), booleans as true/false, a source on every row. SOURCES.md says what each source is.
+RAW is the folder of collected tables (program_years.csv, cohorts.csv, ...), OUT is data/reference by default. One name
+per thing across tables (`program_year`, `measure`, `confidence`), one fact per cell (periods, measures and condition
+categories are split into rows of their own), booleans as true/false, a source on every row; SOURCES.md describes them.
 
-Not made here: parameters.csv, facility_types.csv, dual_status_codes.csv, announced_measures.csv and data_dictionary.csv are written by
-hand; the code maps (ccs_*, cc_icd10cm) are made by build_code_maps.py.
+Not made here: parameters.csv, facility_types.csv, dual_status_codes.csv, announced_measures.csv and data_dictionary.csv
+are written by hand; the code maps (ccs_*, cc_icd10cm) are made by build_code_maps.py.
 """
 
 from __future__ import annotations
 
 import csv
-import os
 import sys
 from pathlib import Path
 
@@ -42,13 +41,13 @@ def write(folder: Path, table: str, columns: str, rows: list[Row]) -> None:
     names = columns.split()
     for row in rows:
         if set(row) != set(names) or not row["source"]:
-            raise ValueError(f"{table}: a row has columns {sorted(row)} (source '{row.get('source')}'), expected {names}")
+            raise ValueError(f"{table}: a row has columns {sorted(row)}, expected {names} and a source")
     part = folder / f"{table}.csv.part"
     with part.open("w", encoding="utf-8", newline="") as lines:
         writer = csv.DictWriter(lines, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(part, folder / f"{table}.csv")
+    part.replace(folder / f"{table}.csv")
     print(f"{table}: {len(rows)} rows")
 
 
@@ -67,16 +66,14 @@ def program_years(raw: Path, out: Path) -> None:
         if year >= 2026:
             source += "; FY2026 IPPS final rule (90 FR 36923-36942); neutrality modifier as printed, 4 decimals"
         if year >= 2028:
-            source = "FY2026 IPPS final rule (90 FR 36923-36942), carried forward: no figures published for this year yet"
+            source = "FY2026 IPPS final rule (90 FR 36923-36942), carried forward: no figures published yet"
         if year == 2030:
             source += "; FY2027 IPPS final rule (91 FR 49892-49901) for sepsis"
         years.append(
             {
-                name: row[name]
-                for name in (
-                    "program_year max_reduction method neutrality_modifier covid_rule poa_rule claims_snapshot hospitals_in_file "
-                    "penalized pct_penalized mean_reduction_pct_all mean_reduction_pct_penalized at_cap estimated_total_usd confidence"
-                ).split()
+                name: value
+                for name, value in row.items()
+                if name not in {"measures_in_payment", "performance_segments", "review_window", "notes"}
             }
             | {
                 "medicare_advantage": boolean(row["medicare_advantage"]),
@@ -118,9 +115,9 @@ def program_years(raw: Path, out: Path) -> None:
     write(
         out,
         "program_years",
-        "program_year max_reduction method neutrality_modifier medicare_advantage covid_rule poa_rule claims_snapshot review_start "
-        "review_end hospitals_in_file penalized pct_penalized mean_reduction_pct_all mean_reduction_pct_penalized at_cap "
-        "estimated_total_usd confidence note source",
+        "program_year max_reduction method neutrality_modifier medicare_advantage covid_rule poa_rule claims_snapshot "
+        "review_start review_end hospitals_in_file penalized pct_penalized mean_reduction_pct_all "
+        "mean_reduction_pct_penalized at_cap estimated_total_usd confidence note source",
         years,
     )
     write(out, "applicable_periods", "program_year segment start_date end_date confidence source", periods)
@@ -159,8 +156,8 @@ def measures(raw: Path, out: Path) -> None:
     write(
         out,
         "measures",
-        "measure report_order report_name supplemental_name pdc_name name condition_or_procedure first_program_year minimum_age "
-        "same_day_discharge_excluded prior_index_rule transfer_attribution confidence source",
+        "measure report_order report_name supplemental_name pdc_name name condition_or_procedure first_program_year "
+        "minimum_age same_day_discharge_excluded prior_index_rule transfer_attribution confidence source",
         rows,
     )
 
@@ -178,8 +175,8 @@ def national_figures(raw: Path, out: Path) -> None:
     rates = [row | {"source": f"{MOCK_REPORTS} FY{row['program_year']}"} for row in read(raw, "national_rates")]
     write(out, "national_rates", "program_year measure national_observed_unplanned_30d_rate source", rates)
     pooled = (
-        f"read back from {MOCK_REPORTS}s, pooled by least squares over FY2020, FY2022, FY2024, FY2025 (hospital effect less "
-        "average effect, over observed less predicted readmissions)"
+        f"read back from {MOCK_REPORTS}s, pooled by least squares over FY2020, FY2022, FY2024, FY2025 "
+        "(hospital effect less average effect, over observed less predicted readmissions)"
     )
     variances = [
         row | ({} if row["measure"] == "CABG" else {"source": pooled}) for row in read(raw, "between_hospital_variance")
@@ -188,7 +185,8 @@ def national_figures(raw: Path, out: Path) -> None:
 
 
 def risk_model(raw: Path, out: Path) -> None:
-    complications = {row["cc"] for row in read(raw, "cc_v22_labels") if row["complication_of_care_if_index_only"] == "yes"}
+    categories_v22 = read(raw, "cc_v22_labels")
+    complications = {row["cc"] for row in categories_v22 if row["complication_of_care_if_index_only"] == "yes"}
     variables, categories = [], []
     for row in read(raw, "risk_variables"):
         variables.append(
@@ -216,7 +214,8 @@ def risk_model(raw: Path, out: Path) -> None:
                     "source": f"{CORE_SAS}, or the variable's name in the {MOCK_REPORTS} FY2025",
                 }
             )
-    write(out, "risk_variables", "measure report_order variable_key report_label type other_rule confidence source", variables)
+    columns = "measure report_order variable_key report_label type other_rule confidence source"
+    write(out, "risk_variables", columns, variables)
     write(out, "risk_variable_ccs", "measure variable_key cc complication_of_care source", categories)
     codes = [
         row | {"source": "code expansion of risk_variables.other_rule, by this project"}
@@ -244,7 +243,7 @@ def risk_model(raw: Path, out: Path) -> None:
             ),
             "source": f"CMS condition categories V22; complication list: {CORE_SAS} (2018)",
         }
-        for row in read(raw, "cc_v22_labels")
+        for row in categories_v22
     ]
     write(out, "condition_categories", "cc label complication_of_care mapping_source source", labels)
 
@@ -268,15 +267,13 @@ def code_lists(raw: Path, out: Path) -> None:
             "code_system": "CCS_PCS",
             "code_prefix": ccs,
             "label": label,
-            "note": "whole in the lists of 2013 to 2019, single codes since: used only with planned_algorithm = strict_2019",
+            "note": "whole in the lists of 2013 to 2019, single codes since: only with planned_algorithm strict_2019",
             "source": f"{CORE_SAS} (2019)",
         }
         for ccs, label in ONLY_2019
     ]
     write(out, "planned_admission_codes", "list code_system code_prefix label note source", planned)
-    exceptions = [
-        row | {"source": f"{CORE_SAS}, outcome step"} for row in read(raw, "outcome_exception_codes")
-    ]
+    exceptions = [row | {"source": f"{CORE_SAS}, outcome step"} for row in read(raw, "outcome_exception_codes")]
     write(out, "outcome_exception_codes", "exception code_system code_prefix rule confidence source", exceptions)
     statuses = [
         row | {"source": "CMS patient discharge status code list"} for row in read(raw, "discharge_status_codes")
