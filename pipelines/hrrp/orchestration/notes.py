@@ -1,0 +1,79 @@
+"""The notes of a result: stand-ins, skipped rules, choices of less than high confidence, lists that ran. One sentence each."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from hrrp.orchestration.scoring import program_years
+from hrrp.program import MEASURES, Reference
+from hrrp.settings import Settings
+from hrrp.warehouse import Warehouse
+
+
+def result_notes(warehouse: Warehouse, settings: Settings, reference: Reference) -> pd.DataFrame:
+    """result.notes: for each program year, its notes in the order in which a reader needs them."""
+    skipped = [
+        f"{rule}: {missing} missing, {consequence}"
+        for rule, missing, consequence in warehouse.rows(
+            "select rule, missing_input, consequence from staging.skipped_rules order by all"
+        )
+    ]
+    rejected = warehouse.rows("select sum(rows_read), sum(rows_rejected) from staging.row_accounting")[0]
+    parameters = reference.parameters(settings.parameters)
+    choices = [
+        f"parameter {each.name} = {each.value} (confidence {each.confidence}): {each.meaning}"
+        for each in parameters.values()
+        if each.confidence != "high" or each.is_overridden
+    ]
+    lists = [f"reference table {table} is the site's own" for table in reference.site_tables()]
+    rows = []
+    for year in program_years(warehouse):
+        found = stand_ins(reference, year) + variances(warehouse, year) + skipped
+        found += money(warehouse, year) + lists + choices
+        if rejected[1]:
+            found.append(f"{rejected[1]:,} of {rejected[0]:,} rows read are in staging.rejects")
+        rows += [{"program_year": year, "position": k, "note": note} for k, note in enumerate(dict.fromkeys(found), 1)]
+    return pd.DataFrame(rows)
+
+
+def stand_ins(reference: Reference, year: int) -> list[str]:
+    """What is not published for the year, and which year's figure took its place."""
+    rules = reference.program_year(year)
+    figures = [
+        reference.neutrality_modifier(year),
+        reference.peer_group_medians(year),
+        reference.peer_group_cuts(year),
+        reference.national_rates(year),
+        *(reference.published_model(measure, year) for measure in MEASURES),
+    ]
+    found = [figure.note for figure in figures if figure.note]
+    if rules.confidence != "high":
+        found.append(f"FY{year} rules are of {rules.confidence} confidence: {rules.note}")
+    return found
+
+
+def variances(warehouse: Warehouse, year: int) -> list[str]:
+    """Where the between-hospital variance of each measure comes from."""
+    return [
+        f"between-hospital variance of {measure}: {value:.4f} ({source})"
+        for measure, value, source in warehouse.rows(
+            "select measure, value, source from risk.model_in_force where kind = 'variance' and program_year = $year order by 1",
+            {"year": year},
+        )
+    ]
+
+
+def money(warehouse: Warehouse, year: int) -> list[str]:
+    """What is missing for the dollars."""
+    found = []
+    ((unknown,),) = warehouse.rows(
+        "select count(distinct ccn) from result.hospital_measures "
+        "where program_year = $year and drg_payment_ratio is null and eligible_discharges > 0",
+        {"year": year},
+    )
+    if unknown:
+        found.append(
+            f"DRG payment ratio unknown for {unknown} hospital(s): the extract has no payments for them, "
+            "so a measure above its median has no known contribution"
+        )
+    return found

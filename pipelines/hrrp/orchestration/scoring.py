@@ -1,0 +1,269 @@
+"""Reads what scoring needs from the warehouse, calls model, penalty and outlook, and lays their answers out as tables.
+
+Nothing is computed here that has a formula: see `hrrp.model.one_hospital`, `hrrp.penalty.factor`, `hrrp.outlook`.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from hrrp.model.one_hospital import err_posterior, hospital_effects
+from hrrp.outlook.assembly import HospitalYearInputs, forecast_years
+from hrrp.penalty.factor import contributions, payment_reduction, penalty_indicator
+from hrrp.penalty.peer_groups import peer_group_from_cuts
+from hrrp.program import MEASURES, Reference
+from hrrp.settings import Settings
+from hrrp.warehouse import Warehouse
+
+
+def program_years(warehouse: Warehouse) -> list[int]:
+    """The program years of this run."""
+    return [year for (year,) in warehouse.rows("select program_year from intake.run_program_years order by 1")]
+
+
+def run_dates(warehouse: Warehouse) -> tuple[date, date]:
+    """As-of date and last day of the extract."""
+    ((as_of, extract_end),) = warehouse.rows("select as_of, extract_end from intake.run")
+    return as_of, extract_end
+
+
+def model_in_force(warehouse: Warehouse, settings: Settings, reference: Reference) -> pd.DataFrame:
+    """CMS's last published model of every measure, or the one fitted on the data at hand (setting `reference`)."""
+    variances = _site_variances(settings, reference)
+    rows: list[dict[str, object]] = []
+    for year in program_years(warehouse):
+        for measure in MEASURES:
+            published = reference.published_model(measure, year)
+            tau2, confidence = reference.between_hospital_variance(measure)
+            source = f"reference table, confidence {confidence}"
+            if measure in variances:
+                tau2, source = variances[measure]
+            common = {
+                "program_year": year,
+                "measure": measure,
+                "basis": "published",
+                "model_program_year": published.year_used,
+                "standard_error": None,
+            }
+            coefficients = f"CMS's national model of FY{published.year_used}"
+            rows.append(
+                common
+                | {
+                    "term": "national_intercept",
+                    "kind": "intercept",
+                    "value": published.value.intercept,
+                    "source": coefficients,
+                }
+            )
+            rows += [
+                common | {"term": term, "kind": "coefficient", "value": value, "source": coefficients}
+                for term, value in published.value.coefficients.items()
+            ]
+            rows.append(common | {"term": "tau2", "kind": "variance", "value": tau2, "source": source})
+    if settings.reference == "fit":
+        from hrrp.orchestration.fitting import fit_models
+
+        rows = fit_models(warehouse, rows)
+    return pd.DataFrame(rows)
+
+
+def _site_variances(settings: Settings, reference: Reference) -> dict[str, tuple[float, str]]:
+    """Between-hospital variances read back from the site's own report, where one is set."""
+    if settings.hsr is None:
+        return {}
+    from hrrp.intake.hsr import read_hsr
+    from hrrp.penalty.replicate import site_variances
+
+    report = read_hsr(settings.hsr, reference)
+    return dict(site_variances(report))
+
+
+def _variances(warehouse: Warehouse) -> dict[tuple[int, str], float]:
+    return {
+        (year, measure): value
+        for year, measure, value in warehouse.rows(
+            "select program_year, measure, value from risk.model_in_force where kind = 'variance'"
+        )
+    }
+
+
+def hospitals(warehouse: Warehouse) -> pd.DataFrame:
+    """The hospitals that results are about: those of hospitals.csv, else every hospital with an index admission."""
+    listed = warehouse.read("select ccn, name, state, peer_group, exempt from staging.hospitals order by ccn")
+    if not listed.empty:
+        return listed
+    found = warehouse.read("select distinct ccn from risk.linear_predictors order by ccn")
+    return found.assign(name=None, state=None, peer_group=None, exempt=False)
+
+
+def hospital_measures(warehouse: Warehouse, settings: Settings, reference: Reference) -> pd.DataFrame:
+    """result.hospital_measures: see its description."""
+    subjects = hospitals(warehouse)
+    variances = _variances(warehouse)
+    tables = []
+    for year in program_years(warehouse):
+        groups = peer_groups(warehouse, reference, year, subjects)
+        medians = reference.peer_group_medians(year).value
+        modifier = reference.neutrality_modifier(year).value
+        in_payment = reference.program_year(year).measures_in_payment
+        for measure in MEASURES:
+            stays = warehouse.arrays(
+                "select ccn, outcome, linear_predictor from risk.linear_predictors "
+                "where program_year = $year and measure = $measure order by ccn, stay_key",
+                {"year": year, "measure": measure},
+            )
+            ratios = _by_ccn(
+                warehouse,
+                "select ccn, drg_payment_ratio from payment.drg_payment_ratios where program_year = $year and measure = $measure",
+                {"year": year, "measure": measure},
+                subjects,
+            )
+            pending = _by_ccn(
+                warehouse,
+                "select ccn, count(*) from cohort.cohort_flow where program_year = $year and measure = $measure "
+                "and first_reason = 'follow_up_incomplete' group by ccn",
+                {"year": year, "measure": measure},
+                subjects,
+            ).fillna(0)
+            index = pd.Index(subjects["ccn"]).get_indexer(pd.Index(stays["ccn"].astype(str)))
+            own = index >= 0
+            scored = (
+                stays["outcome"][own].astype(np.float64),
+                stays["linear_predictor"][own].astype(np.float64),
+                index[own].astype(np.int64),
+                len(subjects),
+                variances[year, measure],
+            )
+            effects = hospital_effects(*scored)
+            low, high = err_posterior(*scored).err_quantiles().T
+            median = np.array([medians.get((group, measure), np.nan) if group else np.nan for group in groups])
+            share = contributions(effects.err, median, ratios, effects.n, modifier) if measure in in_payment else 0.0
+            tables.append(
+                pd.DataFrame(
+                    {
+                        "program_year": year,
+                        "measure": measure,
+                        "ccn": subjects["ccn"],
+                        "eligible_discharges": effects.n.astype(int),
+                        "readmissions": effects.observed.astype(int),
+                        "observed_rate": effects.observed / np.where(effects.n > 0, effects.n, np.nan),
+                        "predicted": effects.predicted,
+                        "expected": effects.expected,
+                        "err": effects.err,
+                        "err_low": low,
+                        "err_high": high,
+                        "hospital_effect": np.where(effects.n > 0, effects.effect, np.nan),
+                        "hospital_effect_se": np.where(effects.n > 0, effects.se, np.nan),
+                        "reliability": np.where(effects.n > 0, effects.reliability, np.nan),
+                        "tau2": variances[year, measure],
+                        "peer_group": pd.array(groups, dtype="Int64"),
+                        "peer_group_median": median,
+                        "penalty_indicator": penalty_indicator(effects.err, median, effects.n),
+                        "drg_payment_ratio": ratios,
+                        # Without payments a measure above its median has an unknown contribution, not none.
+                        "contribution": np.where(
+                            np.isnan(ratios) & penalty_indicator(effects.err, median, effects.n), np.nan, share
+                        ),
+                        "follow_up_incomplete": pending.astype(int),
+                    }
+                )
+            )
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _by_ccn(warehouse: Warehouse, sql: str, values: dict[str, object], subjects: pd.DataFrame) -> pd.Series:
+    """The second column of a query by CCN, in the order of the subjects; NaN where a hospital has none."""
+    found = dict(warehouse.rows(sql, values))
+    return subjects["ccn"].map(found).astype(float).reset_index(drop=True)
+
+
+def peer_groups(warehouse: Warehouse, reference: Reference, year: int, subjects: pd.DataFrame) -> list[int | None]:
+    """Peer group of each hospital: as its own file states it, else its dual proportion against the last published cuts."""
+    proportions = _by_ccn(
+        warehouse,
+        "select ccn, dual_proportion from payment.dual_proportions where program_year = $year",
+        {"year": year},
+        subjects,
+    )
+    cuts = reference.peer_group_cuts(year).value
+    computed = peer_group_from_cuts(proportions.to_numpy(), np.array([cuts[group] for group in (1, 2, 3, 4)]))
+    return [
+        int(given) if pd.notna(given) else (int(found) if found > 0 else None)
+        for given, found in zip(subjects["peer_group"], computed, strict=True)
+    ]
+
+
+def hospital_penalties(warehouse: Warehouse, settings: Settings, reference: Reference) -> pd.DataFrame:
+    """result.hospital_penalties: the factor to date and its distribution at the end of the applicable period."""
+    subjects = hospitals(warehouse)
+    _, extract_end = run_dates(warehouse)
+    years = program_years(warehouse)
+    measures = warehouse.read("select * from result.hospital_measures")
+    duals = warehouse.read("select program_year, ccn, dual_stays, stays, dual_proportion from payment.dual_proportions")
+    annual = _by_ccn(
+        warehouse, "select ccn, annual_base_operating_payments from payment.annual_payments", {}, subjects
+    ).to_numpy()
+    stays = warehouse.arrays(
+        "select program_year, measure, ccn, discharge_date, outcome, linear_predictor from risk.linear_predictors "
+        "order by program_year, measure, ccn, stay_key"
+    )
+    inputs = HospitalYearInputs(
+        hospitals=subjects["ccn"].astype(str).tolist(),
+        years=years,
+        extract_end=extract_end,
+        stays=pd.DataFrame(stays),
+        measures=measures,
+        dual_proportions=duals,
+        annual_payments=annual,
+        tau2=_variances(warehouse),
+    )
+    forecasts = forecast_years(inputs, reference, draws=settings.draws, seed=settings.seed)
+    rows = []
+    for year in years:
+        rules = reference.program_year(year)
+        modifier = reference.neutrality_modifier(year).value
+        groups = peer_groups(warehouse, reference, year, subjects)
+        this_year = measures[measures["program_year"] == year]
+        for position, hospital in enumerate(subjects.itertuples()):
+            exempt = bool(hospital.exempt) if pd.notna(hospital.exempt) else False
+            own = this_year[this_year["ccn"] == hospital.ccn]
+            reduction = float(payment_reduction(own["contribution"].to_numpy(), rules.max_reduction))
+            forecast = forecasts[year, hospital.ccn]
+            known = np.isfinite(reduction)
+            if exempt:
+                reduction, known = 0.0, True
+            low, median, high = (0.0, 0.0, 0.0) if exempt else forecast.reduction
+            dual = duals[(duals["program_year"] == year) & (duals["ccn"] == hospital.ccn)]["dual_proportion"]
+            dollars = annual[position]
+            rows.append(
+                {
+                    "program_year": year,
+                    "ccn": hospital.ccn,
+                    "name": hospital.name,
+                    "state": hospital.state,
+                    "exempt": exempt,
+                    "share_of_period": forecast.share_of_period,
+                    "dual_proportion": dual.iloc[0] if len(dual) else np.nan,
+                    "peer_group": groups[position],
+                    "neutrality_modifier": modifier,
+                    "payment_reduction": reduction if known else np.nan,
+                    "paf": 1.0 - reduction if known else np.nan,
+                    "payment_reduction_median": median,
+                    "payment_reduction_low": low,
+                    "payment_reduction_high": high,
+                    "paf_median": 1.0 - median,
+                    "paf_low": 1.0 - high,
+                    "paf_high": 1.0 - low,
+                    "chance_of_penalty": 0.0 if exempt else forecast.chance_of_penalty,
+                    "chance_of_cap": 0.0 if exempt else forecast.chance_of_cap,
+                    "penalty_usd": dollars * reduction if known else np.nan,
+                    "penalty_usd_median": dollars * median,
+                    "penalty_usd_low": dollars * low,
+                    "penalty_usd_high": dollars * high,
+                    "annual_base_operating_payments": dollars,
+                }
+            )
+    return pd.DataFrame(rows)

@@ -1,0 +1,181 @@
+"""The forecast's distribution: limits that can be worked by hand, properties that must always hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, logit
+
+from hrrp.model.one_hospital import hospital_effect
+from hrrp.outlook.forecast import (
+    Change,
+    HospitalToDate,
+    MeasureToDate,
+    National,
+    forecast_hospital,
+    national_draws,
+    spread_by_source,
+)
+from hrrp.program import MEASURES
+
+SIX = len(MEASURES)
+SHARED = national_draws(4_000, seed=7)
+
+
+def measure(n: int = 300, readmissions: int = 66, **given: float) -> MeasureToDate:
+    eta = np.random.default_rng(1).normal(logit(0.2), 0.4, n)
+    known = MeasureToDate(
+        linear_predictor=eta,
+        readmissions=readmissions,
+        pending=0,
+        future_mean=0.0,
+        future_cv=0.0,
+        tau2=0.02,
+        national_rate=0.2,
+        drg_payment_ratio=0.03,
+        drg_payment_ratio_cv=0.0,
+    )
+    return replace(known, **given)
+
+
+def national(**given: object) -> National:
+    figures = National(
+        medians=np.full((5, SIX), 0.99),
+        median_sd=np.zeros((5, SIX)),
+        model_sd=np.zeros(SIX),
+        neutrality_modifier=0.96,
+        neutrality_modifier_sd=0.0,
+        cuts=np.array([0.14, 0.18, 0.23, 0.31]),
+        cuts_sd=0.0,
+        cap=0.03,
+        in_payment=np.ones(SIX, dtype=bool),
+    )
+    return replace(figures, **given)
+
+
+def hospital(*measures: MeasureToDate, **given: object) -> HospitalToDate:
+    padded = (*measures, *[measure(0, 0) for _ in range(SIX - len(measures))])
+    known = HospitalToDate("010001", padded, 0.2, 0.0, None, 1e8)
+    return replace(known, **given)
+
+
+def test_when_the_period_is_over_and_nothing_is_uncertain_the_forecast_is_the_figure_to_date() -> None:
+    known = measure()
+    outcome = np.zeros(300)
+    outcome[:66] = 1
+    exact = hospital_effect(outcome, known.linear_predictor, 0.02)
+    forecast = forecast_hospital(hospital(known), national(), SHARED)
+    assert forecast.err[0] == pytest.approx([exact.err] * 3, abs=2e-6)
+    expected = 0.96 * 0.03 * max(exact.err - 0.99, 0)
+    assert forecast.reduction == pytest.approx([expected] * 3, abs=1e-7)
+    assert forecast.chance_of_penalty == 1.0
+    assert forecast.draws.std() < 1e-12
+
+
+def test_a_measure_under_25_cases_does_not_count() -> None:
+    forecast = forecast_hospital(hospital(measure(24, 20)), national(), SHARED)
+    assert forecast.reduction[2] == 0.0
+    assert forecast.chance_of_cases[0] == 0.0
+    assert forecast.err[0, 1] > 1.0
+
+
+def test_chance_of_reaching_25_cases_is_that_of_the_projected_volume() -> None:
+    forecast = forecast_hospital(hospital(measure(15, 3, future_mean=10.0, future_cv=0.0)), national(), SHARED)
+    # 15 + Normal(10, sqrt 10) rounded to whole discharges reaches 25 when it is at least 24.5.
+    assert forecast.chance_of_cases[0] == pytest.approx(0.5628, abs=0.03)
+
+
+def test_cap_binds() -> None:
+    heavy = [measure(300, 250, drg_payment_ratio=0.2, future_mean=20.0) for _ in range(SIX)]
+    forecast = forecast_hospital(hospital(*heavy), national(), SHARED)
+    assert forecast.reduction == pytest.approx([0.03] * 3)
+    assert forecast.chance_of_cap == 1.0
+
+
+def test_a_measure_out_of_payment_contributes_nothing() -> None:
+    in_payment = np.array([name != "AMI" for name in MEASURES])
+    forecast = forecast_hospital(hospital(measure(300, 120)), national(in_payment=in_payment), SHARED)
+    assert forecast.reduction[2] == 0.0
+
+
+def test_peer_group_follows_the_dual_proportion_and_a_scenario_may_set_it() -> None:
+    own = hospital(measure(), dual_proportion=0.2, dual_proportion_se=0.0)
+    assert forecast_hospital(own, national(), SHARED).chance_of_group.tolist() == [0, 0, 1, 0, 0]
+    moved = forecast_hospital(own, national(), SHARED, Change(dual_proportion=0.5))
+    assert moved.chance_of_group.tolist() == [0, 0, 0, 0, 1]
+    unknown = hospital(measure(), dual_proportion=np.nan, peer_group=2)
+    assert forecast_hospital(unknown, national(), SHARED).chance_of_group.tolist() == [0, 1, 0, 0, 0]
+
+
+def test_same_seed_same_answer_and_hospitals_draw_their_own_luck() -> None:
+    known = hospital(measure(future_mean=200.0, future_cv=0.1))
+    first, again = (forecast_hospital(known, national(), national_draws(500, 3)) for _ in range(2))
+    assert np.array_equal(first.draws, again.draws)
+    other = forecast_hospital(replace(known, ccn="010005"), national(), national_draws(500, 3))
+    assert abs(np.corrcoef(first.draws, other.draws)[0, 1]) < 0.2
+
+
+def test_national_uncertainty_is_shared_between_hospitals() -> None:
+    moving = national(median_sd=np.full((5, SIX), 0.02))
+    first = forecast_hospital(hospital(measure(300, 90)), moving, SHARED)
+    other = forecast_hospital(hospital(measure(300, 90), ccn="010005"), moving, SHARED)
+    assert np.corrcoef(first.draws, other.draws)[0, 1] > 0.99
+
+
+def test_spread_names_the_only_uncertain_source() -> None:
+    moving = national(median_sd=np.full((5, SIX), 0.01))
+    forecast = forecast_hospital(hospital(measure(300, 90)), moving, SHARED)
+    assert forecast.spread["peer medians"] == pytest.approx(1.0, abs=0.02)
+    chancy = forecast_hospital(hospital(measure(300, 90, future_mean=300.0)), national(), SHARED)
+    assert chancy.spread["peer medians"] == 0.0
+    assert chancy.spread["chance"] > 0.2
+    assert sum(chancy.spread.values()) == pytest.approx(1.0)
+
+
+def test_spread_recovers_known_shares() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 50_000))
+    shares = spread_by_source(2 * a + b, {"a": a[None], "b": b[None]})
+    assert shares["a"] == pytest.approx(0.8, abs=0.01)
+
+
+def test_the_true_effect_is_covered_and_the_range_is_honest() -> None:
+    """A hospital whose second half of the period is simulated from a drawn true effect: the 90 % range covers nine in ten."""
+    rng = np.random.default_rng(11)
+    covered = []
+    for trial in range(200):
+        effect = rng.normal(0, np.sqrt(0.02))
+        eta = rng.normal(logit(0.2), 0.4, 400)
+        outcome = rng.random(400) < expit(eta + effect)
+        known = measure(linear_predictor=eta[:200], readmissions=int(outcome[:200].sum()), pending=0, future_mean=200.0)
+        known = replace(known, future_cv=0.0)
+        forecast = forecast_hospital(hospital(known, ccn=f"{trial:06d}"), national(), national_draws(1_000, trial))
+        final = hospital_effect(outcome.astype(float), eta, 0.02).err
+        covered.append(forecast.err[0, 0] <= final <= forecast.err[0, 2])
+    assert 0.85 <= np.mean(covered) <= 0.96
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 80), st.integers(0, 80), st.integers(30, 400), st.floats(0.0, 300.0), st.floats(0.0, 0.3))
+def test_more_avoided_never_raises_the_penalty(few: int, more: int, n: int, future: float, elsewhere: float) -> None:
+    few, more = sorted((few, more))
+    known = hospital(
+        measure(n, n // 4, future_mean=future, future_cv=0.1, elsewhere_share=elsewhere, elsewhere_share_se=0.02)
+    )
+    moving = national(median_sd=np.full((5, SIX), 0.01), model_sd=np.full(SIX, 0.05))
+    shared = national_draws(300, 5)
+    one, other = (
+        forecast_hospital(known, moving, shared, Change(avoided=(float(k), 0, 0, 0, 0, 0))) for k in (few, more)
+    )
+    assert (other.draws <= one.draws + 1e-12).all()
+
+
+def test_no_change_is_the_forecast() -> None:
+    known = hospital(measure(future_mean=100.0))
+    assert np.array_equal(
+        forecast_hospital(known, national(), SHARED).draws, forecast_hospital(known, national(), SHARED, Change()).draws
+    )
