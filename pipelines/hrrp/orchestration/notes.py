@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from hrrp.orchestration.scoring import program_years
-from hrrp.program import MEASURES, Reference
+from hrrp.program import MEASURES, Published, Reference
 from hrrp.settings import Settings
 from hrrp.warehouse import Warehouse
 
@@ -39,7 +41,7 @@ def result_notes(warehouse: Warehouse, settings: Settings, reference: Reference)
 def stand_ins(reference: Reference, year: int) -> list[str]:
     """What is not published for the year, and which year's figure took its place."""
     rules = reference.program_year(year)
-    figures = [
+    figures: list[Published[Any]] = [
         reference.neutrality_modifier(year),
         reference.peer_group_medians(year),
         reference.peer_group_cuts(year),

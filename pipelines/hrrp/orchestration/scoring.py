@@ -13,7 +13,7 @@ import pandas as pd
 from hrrp.model.one_hospital import err_posterior, hospital_effects
 from hrrp.outlook.assembly import HospitalYearInputs, forecast_years
 from hrrp.penalty.factor import contributions, payment_reduction, penalty_indicator
-from hrrp.penalty.peer_groups import peer_group_from_cuts
+from hrrp.penalty.peer_groups import peer_groups_from_cuts
 from hrrp.program import MEASURES, Reference
 from hrrp.settings import Settings
 from hrrp.warehouse import Warehouse
@@ -180,16 +180,16 @@ def _by_ccn(warehouse: Warehouse, sql: str, values: dict[str, object], subjects:
     return subjects["ccn"].map(found).astype(float).reset_index(drop=True)
 
 
+def _dual_proportions(warehouse: Warehouse, year: int, subjects: pd.DataFrame) -> pd.Series:
+    sql = "select ccn, dual_proportion from payment.dual_proportions where program_year = $year"
+    return _by_ccn(warehouse, sql, {"year": year}, subjects)
+
+
 def peer_groups(warehouse: Warehouse, reference: Reference, year: int, subjects: pd.DataFrame) -> list[int | None]:
     """Peer group of each hospital: as its own file states it, else its dual proportion against the last published cuts."""
-    proportions = _by_ccn(
-        warehouse,
-        "select ccn, dual_proportion from payment.dual_proportions where program_year = $year",
-        {"year": year},
-        subjects,
-    )
+    proportions = _dual_proportions(warehouse, year, subjects)
     cuts = reference.peer_group_cuts(year).value
-    computed = peer_group_from_cuts(proportions.to_numpy(), np.array([cuts[group] for group in (1, 2, 3, 4)]))
+    computed = peer_groups_from_cuts(proportions.to_numpy(), [cuts[group] for group in (1, 2, 3, 4, 5)])
     return [
         int(given) if pd.notna(given) else (int(found) if found > 0 else None)
         for given, found in zip(subjects["peer_group"], computed, strict=True)
@@ -226,27 +226,27 @@ def hospital_penalties(warehouse: Warehouse, settings: Settings, reference: Refe
         rules = reference.program_year(year)
         modifier = reference.neutrality_modifier(year).value
         groups = peer_groups(warehouse, reference, year, subjects)
-        this_year = measures[measures["program_year"] == year]
-        for position, hospital in enumerate(subjects.itertuples()):
-            exempt = bool(hospital.exempt) if pd.notna(hospital.exempt) else False
-            own = this_year[this_year["ccn"] == hospital.ccn]
-            reduction = float(payment_reduction(own["contribution"].to_numpy(), rules.max_reduction))
-            forecast = forecasts[year, hospital.ccn]
+        by_hospital = dict(iter(measures[measures["program_year"] == year].groupby("ccn")["contribution"]))
+        proportions = _dual_proportions(warehouse, year, subjects)
+        for position, hospital in enumerate(subjects.to_dict(orient="records")):
+            ccn = str(hospital["ccn"])
+            exempt = hospital["exempt"] is True
+            reduction = float(payment_reduction(by_hospital[ccn].to_numpy(), rules.max_reduction))
+            forecast = forecasts[year, ccn]
             known = np.isfinite(reduction)
             if exempt:
                 reduction, known = 0.0, True
             low, median, high = (0.0, 0.0, 0.0) if exempt else forecast.reduction
-            dual = duals[(duals["program_year"] == year) & (duals["ccn"] == hospital.ccn)]["dual_proportion"]
             dollars = annual[position]
             rows.append(
                 {
                     "program_year": year,
-                    "ccn": hospital.ccn,
-                    "name": hospital.name,
-                    "state": hospital.state,
+                    "ccn": ccn,
+                    "name": hospital["name"],
+                    "state": hospital["state"],
                     "exempt": exempt,
                     "share_of_period": forecast.share_of_period,
-                    "dual_proportion": dual.iloc[0] if len(dual) else np.nan,
+                    "dual_proportion": proportions[position],
                     "peer_group": groups[position],
                     "neutrality_modifier": modifier,
                     "payment_reduction": reduction if known else np.nan,

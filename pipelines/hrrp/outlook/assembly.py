@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,13 +62,13 @@ def forecast_years(
     """A forecast for each program year and hospital, by (program year, CCN). Reproducible from `seed`."""
     shared = national_draws(draws, seed)
     stays = inputs.stays.assign(day=pd.to_datetime(inputs.stays["discharge_date"]))
-    known = {key: table for key, table in stays.groupby(["program_year", "measure", "ccn"], sort=False)}
+    known: dict[Any, pd.DataFrame] = dict(iter(stays.groupby(["program_year", "measure", "ccn"], sort=False)))
     # Volumes look back beyond the period: an admission that counts in several years is one admission.
     ever = stays.drop_duplicates(["measure", "ccn", "day", "linear_predictor"])
     days = {key: _ordinals(table["day"]) for key, table in ever.groupby(["measure", "ccn"], sort=False)}
     first_known = ever["day"].min().date() if len(ever) else inputs.extract_end
-    rows = inputs.measures.set_index(["program_year", "measure", "ccn"])
-    duals = inputs.dual_proportions.set_index(["program_year", "ccn"])
+    rows = {(row["program_year"], row["measure"], row["ccn"]): row for row in inputs.measures.to_dict(orient="records")}
+    duals = {(row["program_year"], row["ccn"]): row for row in inputs.dual_proportions.to_dict(orient="records")}
     forecasts = {}
     for year in inputs.years:
         national, _ = national_figures(reference, year)
@@ -77,7 +78,7 @@ def forecast_years(
         for position, ccn in enumerate(inputs.hospitals):
             measures, bases = [], []
             for measure in MEASURES:
-                row = rows.loc[(year, measure, ccn)]
+                row = rows[year, measure, ccn]
                 table = known.get((year, measure, ccn))
                 volume = project_volume(
                     days.get((measure, ccn), np.empty(0, dtype=np.int64)), first_known, inputs.extract_end, periods
@@ -102,7 +103,7 @@ def forecast_years(
                     )
                 )
             proportion, error = _dual(duals, year, ccn, share)
-            group = rows.loc[(year, MEASURES[0], ccn)]["peer_group"]
+            group = rows[year, MEASURES[0], ccn]["peer_group"]
             hospital = HospitalToDate(
                 ccn=ccn,
                 measures=tuple(measures),
@@ -126,12 +127,12 @@ def _ordinals(days: pd.Series) -> np.ndarray:
     return np.array([day.toordinal() for day in days.dt.date], dtype=np.int64)
 
 
-def _dual(duals: pd.DataFrame, year: int, ccn: str, share: float) -> tuple[float, float]:
+def _dual(duals: Mapping[tuple[int, str], Mapping[Any, Any]], year: int, ccn: str, share: float) -> tuple[float, float]:
     """Dual proportion of the year, else of the year before; its standard error shrinks as the period fills up."""
     for known_year in (year, year - 1, year - 2):
-        if (known_year, ccn) in duals.index:
-            row = duals.loc[(known_year, ccn)]
-            proportion, stays = float(row["dual_proportion"]), float(row["stays"] or 0)
+        row = duals.get((known_year, ccn))
+        if row is not None:
+            proportion, stays = float(row["dual_proportion"]), float(row["stays"])
             if np.isfinite(proportion):
                 remaining = 1.0 - share if known_year == year else 1.0
                 sampling = proportion * (1.0 - proportion) / max(stays, 25.0) if np.isfinite(stays) else 0.0
