@@ -60,6 +60,10 @@ class Settings(BaseSettings):
         Path("data/site"), description="The site's own reference rows; they win over the shipped ones"
     )
     hsr: Path | None = Field(None, description="The site's newest Hospital-Specific Report, for its variances")
+    sees_other_hospitals: bool = Field(
+        True,
+        description="The extract holds its patients' stays at other hospitals too (claims do, own discharges do not)",
+    )
     program_years: tuple[int, ...] = Field((), description="Program years to compute; none: those being earned")
     reference: Literal["published", "fit"] = Field(
         "published", description="Score with CMS's published model, or fit it"

@@ -89,6 +89,14 @@ def test_chance_of_reaching_25_cases_is_that_of_the_projected_volume() -> None:
     assert forecast.chance_of_cases[0] == pytest.approx(0.5628, abs=0.03)
 
 
+def test_without_payments_the_chance_is_known_and_the_money_is_not() -> None:
+    forecast = forecast_hospital(hospital(measure(300, 90, drg_payment_ratio=np.nan)), national(), SHARED)
+    assert forecast.chance_of_penalty == 1.0
+    assert np.isnan(forecast.reduction).all()
+    below = forecast_hospital(hospital(measure(300, 30, drg_payment_ratio=np.nan)), national(), SHARED)
+    assert below.reduction.tolist() == [0.0, 0.0, 0.0]
+
+
 def test_cap_binds() -> None:
     heavy = [measure(300, 250, drg_payment_ratio=0.2, future_mean=20.0) for _ in range(SIX)]
     forecast = forecast_hospital(hospital(*heavy), national(), SHARED)

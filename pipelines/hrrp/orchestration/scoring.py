@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from hrrp.model.one_hospital import err_posterior, hospital_effects
-from hrrp.outlook.assembly import HospitalYearInputs, forecast_years
-from hrrp.penalty.factor import contributions, payment_reduction, penalty_indicator
+from hrrp.outlook.assembly import Known, forecast_table
+from hrrp.outlook.assembly import forecast_inputs as outlook_inputs
+from hrrp.penalty.factor import contributions, penalty_indicator
 from hrrp.penalty.peer_groups import peer_groups_from_cuts
 from hrrp.program import MEASURES, Reference
 from hrrp.settings import Settings
@@ -196,74 +197,55 @@ def peer_groups(warehouse: Warehouse, reference: Reference, year: int, subjects:
     ]
 
 
-def hospital_penalties(warehouse: Warehouse, settings: Settings, reference: Reference) -> pd.DataFrame:
-    """result.hospital_penalties: the factor to date and its distribution at the end of the applicable period."""
+def forecast_inputs(warehouse: Warehouse, settings: Settings, reference: Reference) -> pd.DataFrame:
+    """result.forecast_inputs: see its description."""
     subjects = hospitals(warehouse)
     _, extract_end = run_dates(warehouse)
-    years = program_years(warehouse)
-    measures = warehouse.read("select * from result.hospital_measures")
-    duals = warehouse.read("select program_year, ccn, dual_stays, stays, dual_proportion from payment.dual_proportions")
-    annual = _by_ccn(
-        warehouse, "select ccn, annual_base_operating_payments from payment.annual_payments", {}, subjects
-    ).to_numpy()
-    stays = warehouse.arrays(
-        "select program_year, measure, ccn, discharge_date, outcome, linear_predictor from risk.linear_predictors "
-        "order by program_year, measure, ccn, stay_key"
-    )
-    inputs = HospitalYearInputs(
+    known = Known(
         hospitals=subjects["ccn"].astype(str).tolist(),
-        years=years,
+        years=program_years(warehouse),
         extract_end=extract_end,
-        stays=pd.DataFrame(stays),
-        measures=measures,
-        dual_proportions=duals,
-        annual_payments=annual,
-        tau2=_variances(warehouse),
-    )
-    forecasts = forecast_years(inputs, reference, draws=settings.draws, seed=settings.seed)
-    rows = []
-    for year in years:
-        rules = reference.program_year(year)
-        modifier = reference.neutrality_modifier(year).value
-        groups = peer_groups(warehouse, reference, year, subjects)
-        by_hospital = dict(iter(measures[measures["program_year"] == year].groupby("ccn")["contribution"]))
-        proportions = _dual_proportions(warehouse, year, subjects)
-        for position, hospital in enumerate(subjects.to_dict(orient="records")):
-            ccn = str(hospital["ccn"])
-            exempt = hospital["exempt"] is True
-            reduction = float(payment_reduction(by_hospital[ccn].to_numpy(), rules.max_reduction))
-            forecast = forecasts[year, ccn]
-            known = np.isfinite(reduction)
-            if exempt:
-                reduction, known = 0.0, True
-            low, median, high = (0.0, 0.0, 0.0) if exempt else forecast.reduction
-            dollars = annual[position]
-            rows.append(
-                {
-                    "program_year": year,
-                    "ccn": ccn,
-                    "name": hospital["name"],
-                    "state": hospital["state"],
-                    "exempt": exempt,
-                    "share_of_period": forecast.share_of_period,
-                    "dual_proportion": proportions[position],
-                    "peer_group": groups[position],
-                    "neutrality_modifier": modifier,
-                    "payment_reduction": reduction if known else np.nan,
-                    "paf": 1.0 - reduction if known else np.nan,
-                    "payment_reduction_median": median,
-                    "payment_reduction_low": low,
-                    "payment_reduction_high": high,
-                    "paf_median": 1.0 - median,
-                    "paf_low": 1.0 - high,
-                    "paf_high": 1.0 - low,
-                    "chance_of_penalty": 0.0 if exempt else forecast.chance_of_penalty,
-                    "chance_of_cap": 0.0 if exempt else forecast.chance_of_cap,
-                    "penalty_usd": dollars * reduction if known else np.nan,
-                    "penalty_usd_median": dollars * median,
-                    "penalty_usd_low": dollars * low,
-                    "penalty_usd_high": dollars * high,
-                    "annual_base_operating_payments": dollars,
-                }
+        stays=pd.DataFrame(
+            warehouse.arrays(
+                "select program_year, measure, ccn, discharge_date, outcome, linear_predictor from risk.linear_predictors "
+                "order by program_year, measure, ccn, stay_key"
             )
-    return pd.DataFrame(rows)
+        ),
+        measures=warehouse.read("select * from result.hospital_measures"),
+        dual_proportions=warehouse.read(
+            "select program_year, ccn, stays, dual_proportion from payment.dual_proportions"
+        ),
+        annual_payments=dict(
+            warehouse.rows(
+                "select ccn, annual_base_operating_payments from payment.annual_payments "
+                "where annual_base_operating_payments is not null"
+            )
+        ),
+        elsewhere=_elsewhere(settings, reference),
+    )
+    return outlook_inputs(known, reference)
+
+
+def _elsewhere(settings: Settings, reference: Reference) -> dict[str, tuple[float, float]]:
+    """Share of readmissions to other hospitals by measure, from the site's own report; none where none is set.
+
+    An extract that holds other hospitals' stays sees those readmissions itself.
+    """
+    if settings.hsr is None or settings.sees_other_hospitals:
+        return {}
+    from hrrp.intake.hsr import read_hsr
+    from hrrp.penalty.replicate import readmissions_elsewhere
+
+    shares = {}
+    for measure, (elsewhere, total) in readmissions_elsewhere(read_hsr(settings.hsr, reference)).items():
+        if total > 0:
+            # A rule of succession keeps a share from few readmissions away from 0 and 1.
+            share = (elsewhere + 1) / (total + 4)
+            shares[measure] = (share, float(np.sqrt(share * (1 - share) / (total + 4))))
+    return shares
+
+
+def forecasts(warehouse: Warehouse, settings: Settings, reference: Reference) -> pd.DataFrame:
+    """result.forecasts: see its description."""
+    inputs = warehouse.read("select * from result.forecast_inputs order by program_year, ccn, measure")
+    return forecast_table(inputs, reference, draws=settings.draws, seed=settings.seed)

@@ -1,4 +1,8 @@
-"""From scored admissions to forecasts: what is known of each hospital, laid out for `hrrp.outlook.forecast`."""
+"""From scored admissions to forecasts: what is known of each hospital, laid out for `hrrp.outlook.forecast`.
+
+The layout is also a table (result.forecast_inputs: one row per program year, hospital and measure), so that whoever asks a
+what-if later, on the page or at the command line, starts from the same numbers and gets the same answer.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +14,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hrrp.outlook.forecast import (
-    Draws,
-    Forecast,
-    HospitalToDate,
-    MeasureToDate,
-    National,
-    forecast_hospital,
-    national_draws,
-)
+from hrrp.outlook.forecast import HospitalToDate, MeasureToDate, forecast_hospital, national_draws
 from hrrp.outlook.national import national_figures
 from hrrp.outlook.projection import project_volume, share_elapsed
 from hrrp.program import MEASURES, Reference
 
-# Where a hospital's payments are unknown its DRG payment ratio is too; the forecast then has no money in it.
+# How far a hospital's DRG payment ratio still moves in relative terms from the start of a period to its end.
 RATIO_CV = 0.06
+# How far its dual proportion still moves, beyond sampling, over a whole period.
+DUAL_WANDER = 0.01
 
 
 @dataclass(frozen=True)
-class HospitalYearInputs:
-    """Everything a forecast needs, as tables.
+class Known:
+    """What is known of all hospitals on the as-of date, as tables.
 
     `stays` has program_year, measure, ccn, discharge_date, outcome, linear_predictor; `measures` is result.hospital_measures;
-    `dual_proportions` has program_year, ccn, stays, dual_proportion; `annual_payments` is aligned with `hospitals`; `tau2` is by
-    (program year, measure). `elsewhere` maps a measure to (share of readmissions that own data cannot see, standard error).
+    `dual_proportions` has program_year, ccn, stays, dual_proportion; `annual_payments` is by CCN; `elsewhere` maps a measure to
+    (share of readmissions that own data cannot see, its standard error).
     """
 
     hospitals: Sequence[str]
@@ -42,99 +40,152 @@ class HospitalYearInputs:
     stays: pd.DataFrame
     measures: pd.DataFrame
     dual_proportions: pd.DataFrame
-    annual_payments: np.ndarray
-    tau2: dict[tuple[int, str], float]
-    elsewhere: dict[str, tuple[float, float]] | None = None
+    annual_payments: Mapping[str, float]
+    elsewhere: Mapping[str, tuple[float, float]]
 
 
-@dataclass(frozen=True)
-class HospitalForecast(Forecast):
-    """A forecast, with the share of the applicable period that has passed and what it stood on."""
-
-    share_of_period: float = 0.0
-    inputs: HospitalToDate | None = None
-    volume_basis: tuple[str, ...] = ()
-
-
-def forecast_years(
-    inputs: HospitalYearInputs, reference: Reference, *, draws: int, seed: int
-) -> dict[tuple[int, str], HospitalForecast]:
-    """A forecast for each program year and hospital, by (program year, CCN). Reproducible from `seed`."""
-    shared = national_draws(draws, seed)
-    stays = inputs.stays.assign(day=pd.to_datetime(inputs.stays["discharge_date"]))
-    known: dict[Any, pd.DataFrame] = dict(iter(stays.groupby(["program_year", "measure", "ccn"], sort=False)))
+def forecast_inputs(known: Known, reference: Reference) -> pd.DataFrame:
+    """One row per program year, hospital and measure: everything that a forecast or a what-if starts from."""
+    stays = known.stays.assign(day=pd.to_datetime(known.stays["discharge_date"]))
+    of_year: dict[Any, pd.DataFrame] = dict(iter(stays.groupby(["program_year", "measure", "ccn"], sort=False)))
     # Volumes look back beyond the period: an admission that counts in several years is one admission.
     ever = stays.drop_duplicates(["measure", "ccn", "day", "linear_predictor"])
     days = {key: _ordinals(table["day"]) for key, table in ever.groupby(["measure", "ccn"], sort=False)}
-    first_known = ever["day"].min().date() if len(ever) else inputs.extract_end
-    rows = {(row["program_year"], row["measure"], row["ccn"]): row for row in inputs.measures.to_dict(orient="records")}
-    duals = {(row["program_year"], row["ccn"]): row for row in inputs.dual_proportions.to_dict(orient="records")}
-    forecasts = {}
-    for year in inputs.years:
-        national, _ = national_figures(reference, year)
+    first_known = ever["day"].min().date() if len(ever) else known.extract_end
+    scored = {
+        (row["program_year"], row["measure"], row["ccn"]): row for row in known.measures.to_dict(orient="records")
+    }
+    duals = {(row["program_year"], row["ccn"]): row for row in known.dual_proportions.to_dict(orient="records")}
+    nothing = np.empty(0, dtype=np.int64)
+    rows = []
+    for year in known.years:
         rates = reference.national_rates(year).value
         periods = reference.program_year(year).periods
-        share = share_elapsed(periods, inputs.extract_end)
-        for position, ccn in enumerate(inputs.hospitals):
-            measures, bases = [], []
+        share = share_elapsed(periods, known.extract_end)
+        for ccn in known.hospitals:
+            proportion, error, dual_stays = _dual(duals, year, ccn, share)
             for measure in MEASURES:
-                row = rows[year, measure, ccn]
-                table = known.get((year, measure, ccn))
-                volume = project_volume(
-                    days.get((measure, ccn), np.empty(0, dtype=np.int64)), first_known, inputs.extract_end, periods
+                row = scored[year, measure, ccn]
+                table = of_year.get((year, measure, ccn))
+                volume = project_volume(days.get((measure, ccn), nothing), first_known, known.extract_end, periods)
+                unseen, unseen_se = known.elsewhere.get(measure, (0.0, 0.0))
+                rows.append(
+                    {
+                        "program_year": year,
+                        "ccn": ccn,
+                        "measure": measure,
+                        "linear_predictors": [] if table is None else sorted(table["linear_predictor"]),
+                        "readmissions": row["readmissions"],
+                        "pending": row["follow_up_incomplete"],
+                        "future_mean": volume.mean,
+                        "future_cv": volume.cv,
+                        "volume_basis": volume.basis,
+                        "tau2": row["tau2"],
+                        "national_rate": rates[measure],
+                        "drg_payment_ratio": row["drg_payment_ratio"],
+                        "drg_payment_ratio_cv": RATIO_CV * float(np.sqrt(1.0 - share)),
+                        "elsewhere_share": unseen,
+                        "elsewhere_share_se": unseen_se,
+                        "dual_proportion": proportion,
+                        "dual_proportion_se": error,
+                        "dual_stays": dual_stays,
+                        "peer_group": row["peer_group"],
+                        "annual_base_operating_payments": known.annual_payments.get(ccn, np.nan),
+                        "share_of_period": share,
+                    }
                 )
-                bases.append(volume.basis)
-                unseen, unseen_se = (inputs.elsewhere or {}).get(measure, (0.0, 0.0))
-                measures.append(
-                    MeasureToDate(
-                        linear_predictor=(
-                            table["linear_predictor"].to_numpy(np.float64) if table is not None else np.empty(0)
-                        ),
-                        readmissions=int(row["readmissions"]),
-                        pending=int(row["follow_up_incomplete"]),
-                        future_mean=volume.mean,
-                        future_cv=volume.cv,
-                        tau2=inputs.tau2[year, measure],
-                        national_rate=rates[measure],
-                        drg_payment_ratio=float(row["drg_payment_ratio"]),
-                        drg_payment_ratio_cv=RATIO_CV * np.sqrt(1.0 - share) if share < 1.0 else 0.0,
-                        elsewhere_share=unseen,
-                        elsewhere_share_se=unseen_se,
-                    )
-                )
-            proportion, error = _dual(duals, year, ccn, share)
-            group = rows[year, MEASURES[0], ccn]["peer_group"]
-            hospital = HospitalToDate(
-                ccn=ccn,
-                measures=tuple(measures),
-                dual_proportion=proportion,
-                dual_proportion_se=error,
-                peer_group=int(group) if pd.notna(group) else None,
-                annual_payments=float(inputs.annual_payments[position]),
+    return pd.DataFrame(rows)
+
+
+def hospital_to_date(rows: Sequence[Mapping[Any, Any]]) -> HospitalToDate:
+    """The record of one hospital and program year from its six rows of `forecast_inputs`."""
+    by_measure = {row["measure"]: row for row in rows}
+    first = rows[0]
+    return HospitalToDate(
+        ccn=str(first["ccn"]),
+        measures=tuple(_measure_to_date(by_measure[measure]) for measure in MEASURES),
+        dual_proportion=float(first["dual_proportion"]),
+        dual_proportion_se=float(first["dual_proportion_se"]),
+        peer_group=None if pd.isna(first["peer_group"]) else int(first["peer_group"]),
+        annual_payments=float(first["annual_base_operating_payments"]),
+    )
+
+
+def _measure_to_date(row: Mapping[Any, Any]) -> MeasureToDate:
+    return MeasureToDate(
+        linear_predictor=np.asarray(row["linear_predictors"], dtype=np.float64),
+        readmissions=int(row["readmissions"]),
+        pending=int(row["pending"]),
+        **{
+            name: float(row[name])
+            for name in (
+                "future_mean",
+                "future_cv",
+                "tau2",
+                "national_rate",
+                "drg_payment_ratio",
+                "drg_payment_ratio_cv",
+                "elsewhere_share",
+                "elsewhere_share_se",
             )
-            forecasts[year, ccn] = _with_inputs(hospital, national, shared, share, tuple(bases))
-    return forecasts
+        },
+    )
 
 
-def _with_inputs(
-    hospital: HospitalToDate, national: National, shared: Draws, share: float, bases: tuple[str, ...]
-) -> HospitalForecast:
-    plain = forecast_hospital(hospital, national, shared)
-    return HospitalForecast(**vars(plain), share_of_period=share, inputs=hospital, volume_basis=bases)
+def forecast_table(inputs: pd.DataFrame, reference: Reference, *, draws: int, seed: int) -> pd.DataFrame:
+    """The forecasts as a long table: program_year, ccn, measure (empty for the hospital), figure, low, median, high.
+
+    Chances and shares stand under `median` alone. Reproducible from `seed`.
+    """
+    shared = national_draws(draws, seed)
+    rows: list[tuple[int, str, str | None, str, float, float, float]] = []
+    for year, of_year in inputs.groupby("program_year", sort=True):
+        national, _ = national_figures(reference, int(str(year)))
+        for ccn, table in of_year.groupby("ccn", sort=True):
+            forecast = forecast_hospital(hospital_to_date(table.to_dict(orient="records")), national, shared)
+            place = (int(str(year)), str(ccn))
+            for k, measure in enumerate(MEASURES):
+                for figure, (low, median, high) in (
+                    ("err", forecast.err[k]),
+                    ("cases", forecast.cases[k]),
+                    ("contribution", forecast.contribution[k]),
+                ):
+                    rows.append((*place, measure, figure, low, median, high))
+                for figure, chance in (
+                    ("chance_of_cases", forecast.chance_of_cases[k]),
+                    ("chance_of_contribution", forecast.chance_of_contribution[k]),
+                ):
+                    rows.append((*place, measure, figure, np.nan, chance, np.nan))
+            low, median, high = forecast.reduction
+            rows.append((*place, None, "reduction", low, median, high))
+            for figure, value in (
+                ("mean_reduction", forecast.mean_reduction),
+                ("chance_of_penalty", forecast.chance_of_penalty),
+                ("chance_of_cap", forecast.chance_of_cap),
+                *((f"chance_of_group_{g}", chance) for g, chance in enumerate(forecast.chance_of_group, 1)),
+                *((f"spread: {source}", part) for source, part in forecast.spread.items()),
+            ):
+                rows.append((*place, None, figure, np.nan, value, np.nan))
+    return pd.DataFrame(rows, columns=["program_year", "ccn", "measure", "figure", "low", "median", "high"])
 
 
 def _ordinals(days: pd.Series) -> np.ndarray:
     return np.array([day.toordinal() for day in days.dt.date], dtype=np.int64)
 
 
-def _dual(duals: Mapping[tuple[int, str], Mapping[Any, Any]], year: int, ccn: str, share: float) -> tuple[float, float]:
-    """Dual proportion of the year, else of the year before; its standard error shrinks as the period fills up."""
+def _dual(
+    duals: Mapping[tuple[int, str], Mapping[Any, Any]], year: int, ccn: str, share: float
+) -> tuple[float, float, float]:
+    """Dual proportion, its standard error at the end of the period, and the stays behind it.
+
+    The year's own, else that of up to two years before; the standard error shrinks as the period fills up.
+    """
     for known_year in (year, year - 1, year - 2):
         row = duals.get((known_year, ccn))
-        if row is not None:
-            proportion, stays = float(row["dual_proportion"]), float(row["stays"])
-            if np.isfinite(proportion):
-                remaining = 1.0 - share if known_year == year else 1.0
-                sampling = proportion * (1.0 - proportion) / max(stays, 25.0) if np.isfinite(stays) else 0.0
-                return proportion, float(np.sqrt(sampling * remaining + (0.01 * remaining) ** 2))
-    return np.nan, 0.0
+        if row is not None and pd.notna(row["dual_proportion"]):
+            proportion = float(row["dual_proportion"])
+            stays = float(row["stays"]) if pd.notna(row["stays"]) else np.nan
+            remaining = 1.0 - share if known_year == year else 1.0
+            sampling = proportion * (1.0 - proportion) / max(stays, 25.0) if np.isfinite(stays) else 0.0
+            return proportion, float(np.sqrt(sampling * remaining + (DUAL_WANDER * remaining) ** 2)), stays
+    return np.nan, 0.0, np.nan

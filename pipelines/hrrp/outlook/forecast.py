@@ -211,6 +211,10 @@ def forecast_hospital(
     modifier = national.neutrality_modifier + national.neutrality_modifier_sd * shared.neutrality
     part = contributions(err.T, median.T, ratio.T, cases.T, modifier[:, None]) * national.in_payment
     reduction = payment_reduction(part, national.cap)
+    penalised = ((cases >= MINIMUM_CASES) & (err > median)).T & national.in_payment
+    # A measure that counts but whose payments are unknown leaves the reduction unknown; whether there is one is still known.
+    part = np.where(penalised & ~np.isfinite(ratio.T), np.nan, part)
+    reduction = np.where(np.isnan(part).any(), np.nan, reduction)
     # Scaled by their influence, so that a source that plays no part carries no share.
     sources = {
         "own results": own[0],
@@ -229,11 +233,11 @@ def forecast_hospital(
         cases=np.array([_quantiles(row) for row in cases]),
         chance_of_cases=(cases >= MINIMUM_CASES).mean(axis=1),
         contribution=np.array([_quantiles(row) for row in part.T]),
-        chance_of_contribution=(part > 0).mean(axis=0),
+        chance_of_contribution=penalised.mean(axis=0),
         reduction=_quantiles(reduction),
         mean_reduction=float(reduction.mean()),
-        chance_of_penalty=float((reduction > 0).mean()),
-        chance_of_cap=float((reduction >= national.cap).mean()),
+        chance_of_penalty=float(penalised.any(axis=1).mean()),
+        chance_of_cap=float((reduction >= national.cap).mean()) if np.isfinite(reduction).all() else float("nan"),
         chance_of_group=np.bincount(group - 1, minlength=5) / shared.count,
         spread=spread_by_source(reduction, sources),
         draws=reduction,
@@ -303,8 +307,8 @@ def spread_by_source(result: Floats, inputs: dict[str, Floats]) -> dict[str, flo
     columns of noise would explain, is its share. `inputs` maps a source to its draws (columns, D).
     """
     total = float(result.var())
-    if total <= 0.0:
-        return dict.fromkeys(inputs, 0.0)
+    if not total > 0.0:
+        return dict.fromkeys(inputs, 0.0 if total == 0.0 else float("nan"))
     centred = result - result.mean()
     shares = {}
     for name, columns in inputs.items():
