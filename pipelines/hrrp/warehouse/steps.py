@@ -2,7 +2,7 @@
 
 `sql/cohort/index_admissions.sql` makes the table `cohort.index_admissions`. The comment at the head of the file is its
 description; the tables that it reads are its upstreams (parsed with sqlglot, never listed twice); the `$names` in it are the
-parameters that it needs.
+parameters that it needs. A line `-- watch: name = expression` of the head names a number of the table worth watching over time.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class SqlStep:
     upstreams: tuple[str, ...]
     parameters: tuple[str, ...]
     path: Path
+    watch: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -42,11 +43,16 @@ def parse_step(path: Path) -> SqlStep:
     Raises ValueError where the file is not one select, or has no comment at its head (a fault of the program, not of a user).
     """
     text = path.read_text(encoding="utf-8")
-    head = []
+    head, watch = [], []
     for line in text.splitlines():
         if not line.startswith("--"):
             break
-        head.append(line.removeprefix("--").strip())
+        comment = line.removeprefix("--").strip()
+        if comment.startswith("watch:"):
+            label, _, expression = comment.removeprefix("watch:").partition("=")
+            watch.append((label.strip(), expression.strip()))
+        else:
+            head.append(comment)
     if not head:
         raise ValueError(f"{path}: the file must begin with a comment that says what the table is.")
     statements = [statement for statement in sqlglot.parse(text, read="duckdb") if statement is not None]
@@ -65,6 +71,7 @@ def parse_step(path: Path) -> SqlStep:
         upstreams=tuple(sorted(upstreams)),
         parameters=tuple(sorted(parameters)),
         path=path,
+        watch=tuple(watch),
     )
 
 
