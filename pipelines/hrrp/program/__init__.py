@@ -12,6 +12,7 @@ from hrrp.program.reference import (
     PublishedModel,
     Reference,
 )
+from hrrp.program.site import write_site_rows
 
 __all__ = [
     "MEASURES",
@@ -22,4 +23,5 @@ __all__ = [
     "Published",
     "PublishedModel",
     "Reference",
+    "write_site_rows",
 ]

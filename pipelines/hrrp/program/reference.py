@@ -1,13 +1,13 @@
 """Reading the reference tables: what CMS published, for which program year, from which source.
 
-A table is a CSV file of `data/reference`; a site may lay rows of its own beside it (`data/site/<table>.csv`), which win over
-shipped rows with the same key. A figure that CMS has not published for a year is missing; `Published` then carries the last
-published one and says so in `note`, so that a result can name its stand-ins.
+A table is a CSV file of `data/reference`; a site may lay rows of its own over it (module `site`). A figure that CMS has not
+published for a year is missing; `Published` then carries the last published one and says so in `note`, so that a result can
+name its stand-ins.
 """
 
 from __future__ import annotations
 
-import csv
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -15,25 +15,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from hrrp.errors import RulesMissingError, UsageError
+from hrrp.errors import InputContractError, RulesMissingError, UsageError
 from hrrp.program.measures import MEASURES
+from hrrp.program.site import LIST_KEYS, ROW_KEYS, lay_over, read_shipped, read_site, site_file, site_tables
 from hrrp.settings import reference_dir
+
+__all__ = ["ROW_KEYS", "Parameter", "Period", "ProgramYear", "Published", "PublishedModel", "Reference"]
 
 T = TypeVar("T")
 
-# The columns that identify a row, for tables that a site may add to or override row by row. Tables that are not listed
-# here are replaced whole by a site's file of the same name (a site's own cohort sheet, CCS map or condition-category map).
-ROW_KEYS: dict[str, tuple[str, ...]] = {
-    "program_years": ("program_year",),
-    "applicable_periods": ("program_year", "segment"),
-    "program_year_measures": ("program_year", "measure"),
-    "peer_group_medians": ("program_year", "peer_group", "measure"),
-    "peer_group_cuts": ("program_year", "peer_group"),
-    "national_rates": ("program_year", "measure"),
-    "risk_coefficients": ("program_year", "measure", "variable_key"),
-    "between_hospital_variance": ("measure",),
-    "parameters": ("parameter",),
-}
+# What a year must state before anything can be computed for it; the figures that CMS publishes late have stand-ins.
+YEAR_RULES = ("max_reduction", "method", "medicare_advantage", "covid_rule", "poa_rule")
 
 
 @dataclass(frozen=True)
@@ -106,7 +98,8 @@ class Published(Generic[T]):
         """One sentence for the result's notes, or None when the figure is the year's own."""
         if not self.is_stand_in:
             return None
-        return f"FY{self.program_year} {self.what} not published: FY{self.year_used}'s used (last published)"
+        which = "last" if self.year_used < self.program_year else "first"
+        return f"FY{self.program_year} {self.what} not published: FY{self.year_used}'s used ({which} published)"
 
 
 @dataclass(frozen=True)
@@ -156,50 +149,59 @@ class Reference:
         self._tables: dict[str, list[dict[str, str]]] = {}
 
     def table_names(self) -> list[str]:
-        """Every table, shipped or site's."""
-        folders = [folder for folder in (self.shipped, self.site) if folder is not None and folder.is_dir()]
-        return sorted({path.stem for folder in folders for path in folder.glob("*.csv")})
+        """Every table, in alphabetical order."""
+        return sorted(path.stem for path in self.shipped.glob("*.csv"))
 
     def site_tables(self) -> list[str]:
-        """The tables that the site's own folder overrides, for the result's notes."""
-        if self.site is None or not self.site.is_dir():
-            return []
-        return sorted(path.stem for path in self.site.glob("*.csv"))
+        """The tables that the site's own folder has rows for, for the result's notes."""
+        return site_tables(self.site, self.shipped)
 
     def rows(self, table: str) -> list[dict[str, str]]:
         """The rows of `table`, every value as text; the site's rows win.
 
-        Raises UsageError where there is no such table.
+        Raises UsageError where there is no such table, InputContractError where the site's file for it is not as expected.
         """
         if table not in self._tables:
-            shipped, own = self._read(self.shipped, table), self._read(self.site, table)
-            if shipped is None and own is None:
+            rows = read_shipped(self.shipped, table)
+            if rows is None:
                 raise UsageError(f"There is no reference table '{table}' in {self.shipped}.")
-            key = ROW_KEYS.get(table)
-            if own is None or shipped is None:
-                merged = own if shipped is None else shipped
-            elif key is None:
-                merged = own
-            else:
-                by_key = {tuple(row[name] for name in key): row for row in shipped}
-                for row in own:
-                    place = tuple(row[name] for name in key)
-                    by_key[place] = {**by_key.get(place, dict.fromkeys(shipped[0], "")), **row}
-                merged = list(by_key.values())
-            self._tables[table] = merged or []
+            path = site_file(self.site, table)
+            if path is not None and rows:
+                rows = lay_over(table, rows, read_site(path, table, list(rows[0]), self._kinds(table)))
+            self._tables[table] = rows
         return self._tables[table]
 
-    @staticmethod
-    def _read(folder: Path | None, table: str) -> list[dict[str, str]] | None:
-        path = folder / f"{table}.csv" if folder is not None else None
-        if path is None or not path.is_file():
-            return None
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            return list(csv.DictReader(lines))
+    def _kinds(self, table: str) -> dict[str, str]:
+        """DuckDB type of each column of a table, as the data dictionary says."""
+        if table == "data_dictionary" or "data_dictionary" not in self.table_names():
+            return {}
+        return {
+            row["column_name"]: row["type"]
+            for row in self.rows("data_dictionary")
+            if row["table_name"] == f"reference.{table}"
+        }
+
+    def lists_in_use(self) -> list[dict[str, str | int]]:
+        """Which version of every table ran: table, rows, sha256 (first 12 digits, of the file or both files), origin.
+
+        `origin` is 'shipped', 'site' (the site's file replaces the table) or 'shipped and site' (its rows lie over it).
+        """
+        found: list[dict[str, str | int]] = []
+        own = self.site_tables()
+        for table in self.table_names():
+            if table == "data_dictionary":
+                continue
+            shipped, path = self.shipped / f"{table}.csv", site_file(self.site, table) if table in own else None
+            whole = path is not None and table not in ROW_KEYS and table not in LIST_KEYS
+            files = [each for each in (None if whole else shipped, path) if each is not None]
+            digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+            origin = "shipped" if path is None else "site" if whole else "shipped and site"
+            found.append({"table": table, "rows": len(self.rows(table)), "sha256": digest, "origin": origin})
+        return found
 
     @cached_property
     def program_years(self) -> dict[int, ProgramYear]:
-        """Every listed program year, oldest first."""
+        """Every listed program year, oldest first; a year that a site has begun to add and not finished is left out."""
         periods: dict[int, list[Period]] = {}
         for row in sorted(self.rows("applicable_periods"), key=lambda row: (row["program_year"], int(row["segment"]))):
             period = Period(date.fromisoformat(row["start_date"]), date.fromisoformat(row["end_date"]))
@@ -211,6 +213,8 @@ class Reference:
         years = {}
         for row in self.rows("program_years"):
             year = int(row["program_year"])
+            if year not in periods or year not in in_payment or not all(row[name] for name in YEAR_RULES):
+                continue
             years[year] = ProgramYear(
                 program_year=year,
                 periods=tuple(periods[year]),
@@ -236,9 +240,71 @@ class Reference:
         if year not in years:
             raise RulesMissingError(
                 f"No rules for program year FY{year}: the reference tables list FY{min(years)} to FY{max(years)}. "
-                "Choose one of these, or add the year to the site's reference folder (program_years.csv, applicable_periods.csv)."
+                "Choose one of these, or add the year to the site's reference folder: program_years.csv with "
+                f"{', '.join(YEAR_RULES)}, applicable_periods.csv and program_year_measures.csv."
             )
         return years[year]
+
+    def year_notes(self, year: int) -> list[str]:
+        """What a result for the year has to say of its rules: medium confidence, measures left out, measures announced."""
+        rules = self.program_year(year)
+        notes = []
+        unsure = [row for row in self._of_year("applicable_periods", year) if row["confidence"] != "high"]
+        if rules.confidence != "high":
+            notes.append(f"FY{year} rules are of {rules.confidence} confidence: {rules.note or rules.source}")
+        elif unsure:
+            notes.append(
+                f"FY{year} applicable period is of {unsure[0]['confidence']} confidence: {unsure[0]['source']}"
+            )
+        for row in self._of_year("program_year_measures", year):
+            if row["in_payment"] == "false":
+                notes.append(f"FY{year}: {row['measure']} is computed but not in the payment formula ({row['source']})")
+        for row in self.rows("announced_measures"):
+            if year >= int(row["confidential_from"]):
+                notes.append(f"{row['measure']} is not computed: it {row['note']}")
+        return notes
+
+    def list_notes(self) -> list[str]:
+        """Where the code lists are this project's own approximation of lists that CMS does not publish in full."""
+        notes = []
+        used = {row["cc"] for row in self.rows("risk_variable_ccs")}
+        own = {row["cc"] for row in self.rows("condition_categories") if row["mapping_source"] == "gap prefix"} & used
+        if "cc_icd10cm" not in self.site_tables():
+            notes.append(
+                f"condition categories: the codes of {len(own)} of the {len(used)} that the measures use are this project's, "
+                "for want of a published map; risk factors are close to CMS's, not equal (cc_icd10cm; a site can bring its own)"
+            )
+        # Roles that a parameter switches on are off by default, and the parameter's own note speaks for them.
+        low = sorted(
+            {
+                f"{row['measure']} {row['role']}"
+                for row in self.rows("cohort_codes")
+                if row["confidence"] == "low"
+                and not row["role"].startswith("uncertain")
+                and "_optional" not in row["role"]
+            }
+        )
+        if low:
+            notes.append(f"cohort codes of low confidence: {', '.join(low)} (cohort_codes; a site can bring its own)")
+        return notes
+
+    def _of_year(self, table: str, year: int) -> list[dict[str, str]]:
+        return [row for row in self.rows(table) if row["program_year"] == str(year)]
+
+    def check_measure(self, measure: str) -> str:
+        """The measure, if it is one of the six.
+
+        Raises RulesMissingError for a measure that is announced and not yet defined, UsageError for any other name.
+        """
+        if measure in MEASURES:
+            return measure
+        for row in self.rows("announced_measures"):
+            if measure.upper() == row["measure"]:
+                raise RulesMissingError(
+                    f"No rules for {row['measure']}: it {row['note']} ({row['source']}). "
+                    f"Choose one of {', '.join(MEASURES)}."
+                )
+        raise UsageError(f"There is no measure '{measure}'. Choose one of {', '.join(MEASURES)}.")
 
     def years_being_earned(self, on: date) -> tuple[int, ...]:
         """Program years whose applicable period has begun and whose payment year has not, on the date `on`."""
@@ -253,7 +319,11 @@ class Reference:
         return Published(available[used], what, year, used)
 
     def _by_year(
-        self, table: str, complete: Callable[[Mapping[Any, float]], bool], key: Callable[[dict[str, str]], Any], value: str
+        self,
+        table: str,
+        complete: Callable[[Mapping[Any, float]], bool],
+        key: Callable[[dict[str, str]], Any],
+        value: str,
     ) -> dict[int, dict[Any, float]]:
         grouped: dict[int, dict[Any, float]] = {}
         for row in self.rows(table):
@@ -295,18 +365,25 @@ class Reference:
 
     def published_model(self, measure: str, year: int) -> Published[PublishedModel]:
         """CMS's national model of a measure (risk_coefficients.csv; the intercept is its row `national_intercept`)."""
+        self.check_measure(measure)
         known: dict[int, dict[str, float]] = {}
         for row in self.rows("risk_coefficients"):
             if row["measure"] == measure and row["coefficient"] != "":
                 known.setdefault(int(row["program_year"]), {})[row["variable_key"]] = float(row["coefficient"])
         models = {}
         for known_year, figures in known.items():
+            if "national_intercept" not in figures:
+                raise InputContractError(
+                    f"risk_coefficients has rows for FY{known_year} {measure} and no national_intercept among them. "
+                    "Add it to the site's risk_coefficients.csv, or remove the other rows of that model."
+                )
             intercept = figures.pop("national_intercept")
             models[known_year] = PublishedModel(measure, intercept, figures)
         return self._last_published(models, year, f"risk model of {measure}")
 
     def between_hospital_variance(self, measure: str) -> tuple[float, str]:
         """tau squared to use where no report of the site gives it, and its confidence."""
+        self.check_measure(measure)
         for row in self.rows("between_hospital_variance"):
             if row["measure"] == measure:
                 return float(row["tau2"]), row["confidence"]
@@ -330,6 +407,8 @@ class Reference:
                     value = _parse(text, kind)
                 except ValueError:
                     raise UsageError(f"Parameter {name}: '{text}' is not of type {kind}; see parameters.csv.") from None
+                if kind in {"integer", "double"} and value < 0:
+                    raise UsageError(f"Parameter {name}: {text} is below zero, which no rule has.")
                 if choices and text not in choices:
                     raise UsageError(f"Parameter {name}: '{text}' is not one of {', '.join(choices)}.")
             found[name] = Parameter(name, value, default, choices, row["confidence"], row["meaning"], row["source"])
