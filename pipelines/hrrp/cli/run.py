@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from hrrp.cli._figures import dollars, percent
 from hrrp.cli._output import plain, print_json, progress
 from hrrp.errors import UsageError
 from hrrp.settings import Settings, load_settings
@@ -72,18 +73,6 @@ def parse_share(text: str) -> float:
     if not 0 <= share <= 1:
         raise UsageError(f"--allow-rejects: '{text}' is not a share. Give a fraction (0.05) or per cent (5%).")
     return share
-
-
-def percent(value: float | None, digits: int = 2) -> str:
-    """A fraction as per cent, or a dash."""
-    return "–" if value is None else f"{value * 100:.{digits}f} %"
-
-
-def dollars(value: float | None) -> str:
-    """Dollars to the nearest thousand, as a forecast deserves; a dash where unknown."""
-    if value is None:
-        return "–"
-    return f"${value:,.0f}" if abs(value) < 1000 else f"${round(value, -3):,.0f}"
 
 
 def print_result(document: dict[str, Any], settings: Settings) -> None:

@@ -1,0 +1,111 @@
+"""`hrrp break-even`: the fewest readmissions to avoid, per measure and together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from hrrp.cli._figures import percent, points
+from hrrp.cli._output import plain, print_json
+from hrrp.errors import UsageError
+from hrrp.program import MEASURES, Reference
+from hrrp.settings import load_settings
+
+EXAMPLE = """Examples:
+
+  hrrp break-even --ccn 980001 --program-year 2029
+
+  hrrp break-even --ccn 980001 --program-year 2029 --target 0.25% --json"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("break-even", epilog=EXAMPLE)(break_even)
+
+
+def break_even(
+    ccn: str = typer.Option(..., help="The hospital's CCN."),
+    program_year: int = typer.Option(..., help="Program year."),
+    target: str | None = typer.Option(None, help="A payment reduction to reach: 0.25% or 0.0025."),
+    out: Path | None = typer.Option(None, help="Folder of the run; default data/out."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout, nothing else there."),
+) -> None:
+    """How many readmissions fewer, by the end of the period, for no penalty and for the next tenth of a per cent."""
+    from hrrp.cli.run import parse_share
+    from hrrp.review.scenarios import break_even_document, open_review, starting
+
+    try:
+        wanted = None if target is None else parse_share(target)
+    except UsageError:
+        raise UsageError(f"--target '{target}' is not a share: give 0.25% or 0.0025.") from None
+    settings = load_settings(out=out)
+    with open_review(settings) as warehouse:
+        start = starting(warehouse, Reference(settings.site_reference), ccn, program_year)
+    document = break_even_document(start, wanted)
+    if as_json:
+        print_json(document)
+    else:
+        _print(plain(document))
+
+
+def _print(document: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(
+        f"[bold]FY{document['program_year']}, {document['ccn']} {document['name'] or ''}[/bold]: "
+        f"{percent(document['share_of_period'], 0)} of the discharge period is over; "
+        f"middle of the forecast {percent(document['payment_reduction'], 3)}"
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading, justify in (
+        ("measure", "left"),
+        ("contribution", "right"),
+        ("still avoidable", "right"),
+        ("fewest to avoid", "right"),
+        ("", "left"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for measure in MEASURES:
+        row = document["measures"][measure]
+        edge = row["cases_above_25"]
+        remark = row["reason"] if row["total"] is None else ""
+        if edge < 0:
+            remark = f"about {points(-edge, 0)} cases short of the 25 that make it count"
+        elif edge < 10:
+            remark = f"only about {points(edge, 0)} cases above the 25 that make it count"
+        table.add_row(
+            measure,
+            percent(row["contribution"], 3),
+            points(row["avoidable"], 0),
+            "–" if row["total"] is None else str(row["total"]),
+            remark,
+        )
+    console.print(table)
+    console.print()
+    for key, label in (
+        ("no_penalty", "no penalty at all"),
+        ("next_tenth_of_a_percent", "the next tenth of a per cent"),
+        ("target", "the target"),
+    ):
+        found = document.get(key)
+        if not found:
+            continue
+        if found["avoid"] is None:
+            console.print(f"For {label}: {found['reason']}.")
+            continue
+        plan = ", ".join(f"{measure} {k}" for measure, k in found["avoid"].items() if k)
+        console.print(
+            f"For {label} (at most {percent(found['target'], 2)}): avoid {found['total']}"
+            + (f" ({plan})" if plan else "")
+            + f", which leaves {percent(found['payment_reduction'], 3)}."
+        )
+    for edge in document["peer_group_edges"]:
+        away = edge["dual_stays_away"]
+        console.print(
+            f"Peer group {edge['peer_group']} is {abs(away)} {'more' if away > 0 else 'fewer'} dual stays away; "
+            f"the reduction there would be {percent(edge['payment_reduction_there'], 3)}."
+        )

@@ -1,0 +1,210 @@
+"""What-if and break-even as documents: one function each, asked by the command line and by the page, so that both answer alike.
+
+Reads the published review database only. A scenario is solved twice: exactly in the middle of the road (`hrrp.outlook.what_if`), and as
+a distribution on the very draws of the forecast (`hrrp.outlook.forecast`), so that the scenario of nothing is the forecast itself.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hrrp.errors import UsageError
+from hrrp.outlook.assembly import hospital_to_date
+from hrrp.outlook.forecast import Forecast, HospitalToDate, National, forecast_hospital, national_draws
+from hrrp.outlook.national import national_figures
+from hrrp.outlook.what_if import (
+    BreakEven,
+    HospitalEnd,
+    Scenario,
+    break_even,
+    break_even_measure,
+    case_edges,
+    peer_edges,
+    what_if,
+)
+from hrrp.program import MEASURES, Reference
+from hrrp.settings import Settings
+from hrrp.warehouse import Warehouse, open_warehouse
+
+TENTH_OF_A_PERCENT = 0.001
+
+
+@dataclass(frozen=True)
+class Starting:
+    """What every question about one hospital and program year starts from."""
+
+    program_year: int
+    name: str | None
+    hospital: HospitalToDate
+    national: National
+    notes: list[str]
+    share_of_period: float
+    dual_stays: float
+
+
+def review_database(settings: Settings) -> Path:
+    """The published review database of the site.
+
+    Raises UsageError where no run has published one.
+    """
+    path = settings.out / "review.duckdb"
+    if not path.is_file():
+        raise UsageError(
+            f"There are no results in {settings.out} yet ({path.name} is not there). Run `hrrp run` first, "
+            "or name the folder of a run with --out."
+        )
+    return path
+
+
+def starting(warehouse: Warehouse, reference: Reference, ccn: str, program_year: int) -> Starting:
+    """Read one hospital's starting point.
+
+    Raises UsageError naming the hospitals and years that there are, where the one asked for is not among them.
+    """
+    rows = warehouse.read(
+        "select * from result.forecast_inputs where program_year = $year and ccn = $ccn order by measure",
+        {"year": program_year, "ccn": ccn},
+    ).to_dict(orient="records")
+    if not rows:
+        years = [
+            str(year)
+            for (year,) in warehouse.rows("select distinct program_year from result.forecast_inputs order by 1")
+        ]
+        ((hospitals,),) = warehouse.rows("select count(distinct ccn) from result.forecast_inputs")
+        raise UsageError(
+            f"No results for hospital {ccn} and FY{program_year}. The last run has {hospitals} hospital(s) and the program "
+            f"years {', '.join(years) or 'none'}."
+        )
+    names = warehouse.rows("select name from result.hospital_penalties where ccn = $ccn limit 1", {"ccn": ccn})
+    national, notes = national_figures(reference, program_year)
+    return Starting(
+        program_year=program_year,
+        name=names[0][0] if names else None,
+        hospital=hospital_to_date(rows),
+        national=national,
+        notes=notes,
+        share_of_period=float(rows[0]["share_of_period"]),
+        dual_stays=float(rows[0]["dual_stays"]),
+    )
+
+
+def hospitals_and_years(warehouse: Warehouse) -> list[tuple[str, int]]:
+    """Every (CCN, program year) with results."""
+    return [
+        (ccn, year)
+        for ccn, year in warehouse.rows("select distinct ccn, program_year from result.forecast_inputs order by 2, 1")
+    ]
+
+
+def scenario_document(start: Starting, scenario: Scenario, settings: Settings) -> dict[str, Any]:
+    """A scenario beside the forecast it changes: exact figures and distribution of both, and the differences."""
+    shared = national_draws(settings.draws, settings.seed)
+    base = what_if(start.hospital, start.national, Scenario().change)
+    changed = what_if(start.hospital, start.national, scenario.change)
+    base_draws = forecast_hospital(start.hospital, start.national, shared)
+    changed_draws = forecast_hospital(start.hospital, start.national, shared, scenario.change)
+    payments = start.hospital.annual_payments
+    return {
+        "program_year": start.program_year,
+        "ccn": start.hospital.ccn,
+        "name": start.name,
+        "scenario": scenario.to_document(),
+        "forecast": _side(base, base_draws, payments),
+        "what_if": _side(changed, changed_draws, payments),
+        "difference": {
+            "payment_reduction": _number(changed.reduction - base.reduction),
+            "penalty_usd": _number(payments * (changed.reduction - base.reduction)),
+            "chance_of_penalty": _number(changed_draws.chance_of_penalty - base_draws.chance_of_penalty),
+        },
+        "notes": start.notes,
+    }
+
+
+def _side(end: HospitalEnd, draws: Forecast, payments: float) -> dict[str, Any]:
+    low, median, high = (float(value) for value in draws.reduction)
+    return {
+        "peer_group": end.peer_group,
+        "payment_reduction": _number(end.reduction),
+        "paf": _number(1.0 - end.reduction),
+        "penalty_usd": _number(payments * end.reduction),
+        "payment_reduction_median": _number(median),
+        "payment_reduction_interval": [_number(low), _number(high)],
+        "chance_of_penalty": _number(draws.chance_of_penalty),
+        "chance_of_cap": _number(draws.chance_of_cap),
+        "measures": {
+            measure: {
+                "cases": _number(figures.cases),
+                "readmissions": _number(figures.readmissions),
+                "predicted": _number(figures.predicted),
+                "expected": _number(figures.expected),
+                "err": _number(figures.err),
+                "err_interval": [_number(float(draws.err[k][0])), _number(float(draws.err[k][2]))],
+                "peer_group_median": _number(figures.median),
+                "reliability": _number(figures.reliability),
+                "contribution": _number(figures.contribution),
+                "chance_of_25_cases": _number(float(draws.chance_of_cases[k])),
+            }
+            for k, (measure, figures) in enumerate(end.measures.items())
+        },
+    }
+
+
+def break_even_document(start: Starting, target: float | None = None) -> dict[str, Any]:
+    """Fewest readmissions to avoid by the end of the period: per measure, for no penalty, for the next 0.1 %, for a target."""
+    base = what_if(start.hospital, start.national, Scenario().change)
+    next_tenth = max((math.ceil(base.reduction / TENTH_OF_A_PERCENT - 1e-9) - 1) * TENTH_OF_A_PERCENT, 0.0)
+    edges = peer_edges(start.hospital, start.national, start.dual_stays) if math.isfinite(start.dual_stays) else []
+    document: dict[str, Any] = {
+        "program_year": start.program_year,
+        "ccn": start.hospital.ccn,
+        "name": start.name,
+        "share_of_period": start.share_of_period,
+        "payment_reduction": _number(base.reduction),
+        "measures": {
+            measure: _even(break_even_measure(start.hospital, start.national, measure))
+            | {
+                "contribution": _number(base.measures[measure].contribution),
+                "avoidable": _number(base.measures[measure].avoidable),
+                "cases_above_25": _number(case_edges(start.hospital)[measure]),
+            }
+            for measure in MEASURES
+        },
+        "no_penalty": _even(break_even(start.hospital, start.national, 0.0)),
+        "next_tenth_of_a_percent": _even(break_even(start.hospital, start.national, next_tenth)),
+        "peer_group": base.peer_group,
+        "peer_group_edges": [
+            {
+                "peer_group": edge.peer_group,
+                "dual_proportion_cut": edge.cut,
+                "dual_stays_away": edge.dual_stays_away,
+                "payment_reduction_there": _number(edge.reduction),
+            }
+            for edge in edges
+        ],
+        "notes": start.notes,
+    }
+    if target is not None:
+        document["target"] = _even(break_even(start.hospital, start.national, target))
+    return document
+
+
+def _even(found: BreakEven) -> dict[str, Any]:
+    return {
+        "target": found.target,
+        "avoid": found.avoid,
+        "total": found.total,
+        "payment_reduction": _number(found.reduction),
+        "reason": found.reason,
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def open_review(settings: Settings) -> Any:
+    """Open the published review database read-only, as a context manager of a Warehouse."""
+    return open_warehouse(review_database(settings), settings, read_only=True)
