@@ -1,0 +1,130 @@
+"""`hrrp forecast`: the penalty of the years being earned, as a distribution, hospital by hospital."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from hrrp.cli._figures import dollars, percent, points
+from hrrp.cli._output import plain, print_json, progress
+from hrrp.cli.run import parse_share
+from hrrp.program import MEASURES
+from hrrp.settings import load_settings
+
+EXAMPLE = """Examples:
+
+  hrrp forecast                                   the results of the last run
+
+  hrrp forecast --data extract --ccn 980001       run the pipeline first, then show one hospital
+
+  hrrp forecast --program-year 2029 --json > forecast.json"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("forecast", epilog=EXAMPLE)(forecast)
+
+
+def forecast(
+    data: Path | None = typer.Option(None, help="Folder of an extract: the pipeline runs on it first."),
+    out: Path | None = typer.Option(None, help="Folder of the run; default data/out."),
+    ccn: list[str] = typer.Option([], help="Hospital, repeatable; default: all."),
+    program_year: list[int] = typer.Option([], help="Program year, repeatable; default: those of the run."),
+    as_of: datetime | None = typer.Option(None, formats=["%Y-%m-%d"], help="As-of date of the run (with --data)."),
+    allow_rejects: str | None = typer.Option(None, help="Share of a file's rows that may be rejected (with --data)."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout, nothing else there."),
+) -> None:
+    """How likely a penalty is in each program year being earned now, how large, and what that rests on."""
+    settings = load_settings(
+        data=data,
+        out=out,
+        program_years=tuple(dict.fromkeys(program_year)) or None,
+        allow_rejects=None if allow_rejects is None else parse_share(allow_rejects),
+    )
+    if data is not None:
+        from hrrp.orchestration.runner import run_pipeline
+
+        run_pipeline(settings, as_of=as_of.date() if as_of else None, progress=progress.print)
+    from hrrp.review.forecasts import forecast_document
+    from hrrp.review.scenarios import hospitals_and_years, open_review, starting
+
+    with open_review(settings) as warehouse:
+        places = hospitals_and_years(warehouse)
+        years = list(dict.fromkeys(program_year)) or sorted({year for _, year in places})
+        asked = ccn or sorted({hospital for hospital, _ in places})
+        missing = [(year, hospital) for year in years for hospital in asked if (hospital, year) not in places]
+        if missing:
+            from hrrp.program import Reference
+
+            starting(warehouse, Reference(settings.site_reference), missing[0][1], missing[0][0])
+        documents = [forecast_document(warehouse, year, hospital) for year in years for hospital in asked]
+    if as_json:
+        print_json({"forecasts": documents})
+        return
+    for document in documents:
+        _print(plain(document))
+
+
+def headline(document: dict[str, Any]) -> str:
+    """The forecast in one sentence."""
+    year, passed = document["program_year"], percent(document["share_of_period"], 0)
+    if document["exempt"]:
+        return f"FY{year}: exempt from the program, no penalty."
+    low, high = document["payment_reduction_interval"]
+    if low is None:
+        money = "the reduction is unknown (no payments in the extract)"
+    else:
+        money = (
+            f"likely {percent(document['payment_reduction_median'])} ({percent(low)} to {percent(high)}), "
+            f"about {dollars(document['penalty_usd_median'])}"
+        )
+    chance = percent(document["chance_of_penalty"], 0)
+    return f"FY{year}: {money}; {chance} chance of a penalty; {passed} of the period is over"
+
+
+def _print(document: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(f"[bold]{document['ccn']} {document['name'] or ''}[/bold]")
+    console.print(headline(document))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in (
+        "measure",
+        "cases",
+        "readm.",
+        "ERR",
+        "at the end (90 % range)",
+        "median",
+        "25 cases",
+        "contribution",
+    ):
+        table.add_column(heading, justify="left" if heading == "measure" else "right", no_wrap=True)
+    for measure in MEASURES:
+        row = document["measures"][measure]
+        low, high = row["err_interval"]
+        table.add_row(
+            measure,
+            points(row["eligible_discharges"], 0),
+            points(row["readmissions"], 0),
+            points(row["err"], 4),
+            f"{points(row['err_median'], 3)} ({points(low, 3)} to {points(high, 3)})" if low is not None else "–",
+            points(row["peer_group_median"], 4),
+            percent(row["chance_of_25_cases"], 0),
+            percent(row["contribution_median"], 3),
+        )
+    console.print(table)
+    carried = sorted(document["spread"].items(), key=lambda item: -(item[1] or 0))
+    parts = [f"{source} {percent(share, 0)}" for source, share in carried if share and share >= 0.01]
+    if parts:
+        console.print("The spread comes from: " + ", ".join(parts) + ".")
+    stand_ins = [note for note in document["notes"] if "last published" in note]
+    if stand_ins:
+        console.print(
+            f"Stand-ins ({len(stand_ins)}): {stand_ins[0]}" + (" … (--json lists all)" if len(stand_ins) > 1 else "")
+        )
+    console.print()

@@ -1,0 +1,89 @@
+"""The forecast of one hospital as a document, and the ledger of earlier forecasts with how good they were."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from hrrp.program import MEASURES
+from hrrp.warehouse import Warehouse
+
+
+def forecast_document(warehouse: Warehouse, program_year: int, ccn: str) -> dict[str, Any]:
+    """One hospital and program year: the penalty as a distribution, its measures, what carries the spread, the notes."""
+    place = {"year": program_year, "ccn": ccn}
+    rows = warehouse.rows(
+        "select measure, figure, low, median, high from result.forecasts where program_year = $year and ccn = $ccn",
+        place,
+    )
+    figures = {(measure, figure): (low, median, high) for measure, figure, low, median, high in rows}
+    (penalty,) = warehouse.read(
+        "select * from result.hospital_penalties where program_year = $year and ccn = $ccn", place
+    ).to_dict(orient="records")
+    to_date = {
+        row["measure"]: row
+        for row in warehouse.read(
+            "select * from result.hospital_measures where program_year = $year and ccn = $ccn", place
+        ).to_dict(orient="records")
+    }
+    notes = [
+        note
+        for (note,) in warehouse.rows(
+            "select note from result.notes where program_year = $year order by position", {"year": program_year}
+        )
+    ]
+    return {
+        "program_year": program_year,
+        "ccn": ccn,
+        "name": known(penalty["name"]),
+        "exempt": bool(penalty["exempt"]),
+        "share_of_period": penalty["share_of_period"],
+        "paf": known(penalty["paf"]),
+        "paf_median": known(penalty["paf_median"]),
+        "paf_interval": [known(penalty["paf_low"]), known(penalty["paf_high"])],
+        "payment_reduction_median": known(penalty["payment_reduction_median"]),
+        "payment_reduction_interval": [
+            known(penalty["payment_reduction_low"]),
+            known(penalty["payment_reduction_high"]),
+        ],
+        "penalty_usd_median": known(penalty["penalty_usd_median"]),
+        "penalty_usd_interval": [known(penalty["penalty_usd_low"]), known(penalty["penalty_usd_high"])],
+        "chance_of_penalty": known(penalty["chance_of_penalty"]),
+        "chance_of_cap": known(penalty["chance_of_cap"]),
+        "chance_of_peer_group": {
+            str(group): known(figures[None, f"chance_of_group_{group}"][1]) for group in range(1, 6)
+        },
+        "spread": {
+            figure.removeprefix("spread: "): known(values[1])
+            for (measure, figure), values in figures.items()
+            if measure is None and figure.startswith("spread: ")
+        },
+        "measures": {
+            measure: {
+                "eligible_discharges": known(to_date[measure]["eligible_discharges"]),
+                "readmissions": known(to_date[measure]["readmissions"]),
+                "err": known(to_date[measure]["err"]),
+                "peer_group_median": known(to_date[measure]["peer_group_median"]),
+                "reliability": known(to_date[measure]["reliability"]),
+                "err_median": known(figures[measure, "err"][1]),
+                "err_interval": [known(figures[measure, "err"][0]), known(figures[measure, "err"][2])],
+                "cases_median": known(figures[measure, "cases"][1]),
+                "cases_interval": [known(figures[measure, "cases"][0]), known(figures[measure, "cases"][2])],
+                "chance_of_25_cases": known(figures[measure, "chance_of_cases"][1]),
+                "contribution_median": known(figures[measure, "contribution"][1]),
+                "contribution_interval": [
+                    known(figures[measure, "contribution"][0]),
+                    known(figures[measure, "contribution"][2]),
+                ],
+                "chance_of_contribution": known(figures[measure, "chance_of_contribution"][1]),
+            }
+            for measure in MEASURES
+        },
+        "notes": notes,
+    }
+
+
+def known(value: Any) -> Any:
+    """The value, or None where it is missing."""
+    return None if value is None or pd.isna(value) else value
