@@ -16,9 +16,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hrrp.program.reference import Period
+from hrrp.program.reference import Period, Reference
 
 INCLUDED = (0,)
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 
 # Figures of Tables 1 and 2 by field name, in the order and words of CMS's FY2025 workbook.
 TABLE_1_HEADINGS: dict[str, str] = {
@@ -268,3 +272,23 @@ def column_letter(number: int) -> str:
 def place(columns: Mapping[str, int], name: str, row: int | None) -> str | None:
     """The cell of a figure, as a spreadsheet names it (D7); None where its column or row is not known."""
     return f"{column_letter(columns[name])}{row}" if name in columns and row is not None else None
+
+
+def published_risk_factors(reference: Reference, measure: str, year: int) -> tuple[tuple[RiskFactor, ...], float]:
+    """CMS's risk factors of a program year in the report's order, with headings and coefficients; the national intercept.
+
+    The last published ones where the year has none. For writing reports of synthetic hospitals.
+    """
+    published = reference.published_model(measure, year)
+    rows = [
+        row
+        for row in reference.rows("risk_coefficients")
+        if row["measure"] == measure
+        and int(row["program_year"]) == published.year_used
+        and row["variable_key"] in published.value.coefficients
+    ]
+    factors = tuple(
+        RiskFactor(row["variable_key"], " ".join(row["report_label"].split()), float(row["coefficient"]))
+        for row in sorted(rows, key=lambda row: int(row["report_order"]))
+    )
+    return factors, published.value.intercept
