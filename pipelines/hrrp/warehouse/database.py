@@ -6,6 +6,8 @@ given files is reached. An error of a step names its table and the statement's k
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,9 +31,10 @@ class StepError(RuntimeError):
 class Warehouse:
     """One open DuckDB connection; made by `open_warehouse`."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None, spill: Path) -> None:
         self._connection = connection
         self.path = path
+        self._spill = spill
 
     def run_step(self, step: SqlStep, values: Mapping[str, Any]) -> int:
         """(Re)make the step's table from its SQL with exactly the parameters that it names; returns its number of rows."""
@@ -58,6 +61,19 @@ class Warehouse:
         finally:
             self._connection.unregister("written_rows")
         return self.count(table)
+
+    def append(self, table: str, rows: pd.DataFrame) -> None:
+        """Add the rows of a data frame to a table, columns matched by name."""
+        self._connection.register("appended_rows", rows)
+        try:
+            self._connection.execute(f"insert into {table} by name select * from appended_rows")  # noqa: S608
+        finally:
+            self._connection.unregister("appended_rows")
+
+    def spill_folder(self) -> Path:
+        """Folder for what must lie on disk for a moment (it holds patients' rows): beside the working file, for its owner only."""
+        self._spill.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._spill
 
     def read(self, sql: str, values: Mapping[str, Any] | Sequence[Any] | None = None) -> pd.DataFrame:
         """Rows of a query as a data frame; values are bound."""
@@ -100,7 +116,7 @@ class Warehouse:
             frame = pd.DataFrame(rows, columns=columns, dtype=str)
             self._connection.register("reference_rows", frame)
             picked = ", ".join(
-                f"cast(nullif(\"{name}\", '') as {kinds.get((f'reference.{table}', name), 'varchar')}) as \"{name}\""
+                f'cast(nullif("{name}", \'\') as {kinds.get((f"reference.{table}", name), "varchar")}) as "{name}"'
                 for name in columns
             )
             self._connection.execute(
@@ -123,17 +139,23 @@ def open_warehouse(path: Path | None, settings: Settings, *, read_only: bool = F
 
     One writer or many readers: a second process that finds the file locked gets DuckDB's IOException.
     """
+    # Rows that do not fit into memory lie beside the working file; those of a warehouse in memory in a private folder.
+    spill = path.parent / "spill" if path is not None else Path(tempfile.mkdtemp(prefix="hrrp-spill-"))
     config: dict[str, Any] = {
         "threads": settings.threads,
         "memory_limit": settings.memory_limit,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
-    if path is not None and not read_only:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        config["temp_directory"] = str(path.parent / "spill")
-    connection = duckdb.connect(str(path) if path is not None else ":memory:", read_only=read_only, config=config)
+    if not read_only:
+        spill.parent.mkdir(parents=True, exist_ok=True)
+        config["temp_directory"] = str(spill)
     try:
-        yield Warehouse(connection, path)
+        connection = duckdb.connect(str(path) if path is not None else ":memory:", read_only=read_only, config=config)
+        try:
+            yield Warehouse(connection, path, spill)
+        finally:
+            connection.close()
     finally:
-        connection.close()
+        if path is None:
+            shutil.rmtree(spill, ignore_errors=True)
