@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 from hrrp.errors import InputContractError, ReportFormatError
@@ -116,7 +117,7 @@ def read_provider_data(path: Path, reference: Reference | None = None) -> Provid
         try:
             hospitals[ccn][measure] = _measure(cells)
             periods.add((_date(cells["start"]), _date(cells["end"])))
-        except ValueError:
+        except (ValueError, ArithmeticError):  # decimal's own error is an ArithmeticError
             raise InputContractError(
                 f"{path.name}, row {number:,}: a figure is neither a number nor N/A, or a date is not month/day/year. Download the "
                 "file again."
@@ -161,9 +162,7 @@ def ratio_agrees(figures: ProviderDataMeasure) -> bool | None:
     return low <= err + _HALF_RATIO and err - _HALF_RATIO <= high
 
 
-def _rows(
-    path: Path, columns: Mapping[str, Sequence[str]], expected: str
-) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(path: Path, columns: Mapping[str, Sequence[str]], expected: str) -> Iterator[tuple[int, dict[str, str]]]:
     """(row number, cells by our names) of every row below the headings."""
     tables = read_tables(path, expected)
     for table in tables:
@@ -224,6 +223,7 @@ def _fraction(text: str) -> float | None:
     return None if text.lower() in _MISSING else float(Decimal(text.rstrip("%")).scaleb(-2))
 
 
+@cache
 def _date(text: str) -> date:
     for pattern in ("%m/%d/%Y", "%Y-%m-%d"):
         try:

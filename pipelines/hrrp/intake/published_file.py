@@ -23,7 +23,11 @@ WORKBOOK_SUFFIXES = {".xlsx", ".xlsm"}
 
 # First bytes of what people download or save by mistake, and what to do then.
 _NOT_A_TABLE = (
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls) or one with a password", "Save it as .xlsx, or take CMS's text file"),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "an old Excel workbook (.xls) or one with a password",
+        "Save it as .xlsx, or take CMS's text file",
+    ),
     (b"\x1f\x8b", "a gzip archive", "Unpack it and pass the file inside"),
     (b"7z\xbc\xaf", "a 7-zip archive", "Unpack it and pass the file inside"),
     (b"%PDF", "a PDF document", "Take CMS's text or Excel file"),
@@ -104,7 +108,7 @@ def _text(path: Path, content: bytes, expected: str) -> Table:
 
 def _decode(path: Path, content: bytes, expected: str) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ("utf-16",)
+        encodings: tuple[str, ...] = ("utf-16",)
     elif b"\x00" in content:
         raise InputContractError(f"{path.name} is not a text file (it holds zero bytes). Expected: {expected}.")
     else:

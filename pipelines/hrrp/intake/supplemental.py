@@ -179,7 +179,10 @@ def _unknown_layout(path: Path, tables: list[Table]) -> str:
         f"an excess readmission ratio (ERR). Headings seen: {seen}."
     )
     if "Measure Name" in seen and "Facility" in seen:
-        return message + " This looks like the Provider Data Catalog file: pass it with --pdc beside the supplemental file."
+        return (
+            message
+            + " This looks like the Provider Data Catalog file: pass it with --pdc beside the supplemental file."
+        )
     if any("HSR" in table.name or "Hospital-Specific" in " ".join(map(" ".join, table.rows[:3])) for table in tables):
         return message + " This looks like a Hospital-Specific Report: use `hrrp replicate`."
     return message + " Take the file with the hospitals' results, not the variable description or the case information."
@@ -228,9 +231,7 @@ def _program_year(
     return stated if stated is not None else int(given or 0)
 
 
-def _records(
-    path: Path, table: Table, heading_row: int, places: Mapping[int, Place]
-) -> list[tuple[int, list[str]]]:
+def _records(path: Path, table: Table, heading_row: int, places: Mapping[int, Place]) -> list[tuple[int, list[str]]]:
     """(row number, cells) of every hospital; blank rows, footnotes and "End of worksheet" left out."""
     ccn = next(column for column, place in places.items() if place[0] == "ccn")
     width = max(places) + 1
@@ -269,7 +270,9 @@ def _require(path: Path, headings: Sequence[str], places: Mapping[int, Place], r
     needed += [(figure, measure) for measure in rules.measures_in_payment for figure in figures]
     missing = [place for place in needed if place not in present]
     if missing:
-        named = "; ".join(figure.replace("_", " ") + (f" for {measure}" if measure else "") for figure, measure in missing)
+        named = "; ".join(
+            figure.replace("_", " ") + (f" for {measure}" if measure else "") for figure, measure in missing
+        )
         raise ReportFormatError(
             f"{path.name} is of FY{rules.program_year}, whose file has columns that are not found here: {named}. "
             f"Headings seen: {'; '.join(heading for heading in headings if heading)}."
@@ -456,7 +459,7 @@ def write_supplemental(path: Path, file: SupplementalFile, reference: Reference 
             writer.writerow([*headings, ""])
             for row in file.hospitals:
                 writer.writerow([*_printed_row(row, file.measures), ""])
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -48,6 +48,11 @@ def payment_reduction(contribution: ArrayLike, cap: ArrayLike) -> NDArray[np.flo
     return np.minimum(np.asarray(contribution, dtype=np.float64).sum(axis=-1), cap)
 
 
+def payment_adjustment_factor(contribution: ArrayLike, cap: ArrayLike) -> NDArray[np.float64]:
+    """The factor by which every base operating DRG payment is multiplied: 1 - reduction, not rounded."""
+    return 1.0 - payment_reduction(contribution, cap)
+
+
 def penalty_indicator(
     err: ArrayLike, median: ArrayLike, eligible_discharges: ArrayLike, minimum_cases: int = MINIMUM_CASES
 ) -> NDArray[np.bool_]:

@@ -58,7 +58,9 @@ def peer_groups_from_cuts(dual_proportion: ArrayLike, highest: Sequence[float]) 
     `highest` are the highest proportions of groups 1, 2, ... in order; a proportion above the last belongs to the last group.
     """
     proportion = np.asarray(dual_proportion, dtype=np.float64)
-    group = np.minimum(np.searchsorted(np.asarray(highest, dtype=np.float64), proportion, side="left"), len(highest) - 1)
+    group = np.minimum(
+        np.searchsorted(np.asarray(highest, dtype=np.float64), proportion, side="left"), len(highest) - 1
+    )
     return np.where(np.isfinite(proportion), group + 1, 0)
 
 

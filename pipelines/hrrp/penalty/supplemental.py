@@ -22,6 +22,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hrrp.errors import InputContractError
 from hrrp.penalty.factor import MINIMUM_CASES, contributions, payment_reduction, round_half_up
 from hrrp.penalty.peer_groups import GROUPS, assign_peer_groups, peer_group_medians, possible_peer_groups
 from hrrp.program.measures import MEASURES
@@ -108,8 +109,8 @@ def rounding_interval(value: float, decimals: int) -> Interval:
     return printed - half, printed + half
 
 
-def agreeing_modifier(printed: float | None, decimals: int, reference: float | None) -> float | None:
-    """The reference table's neutrality modifier where it rounds to the printed one (it has more digits), else the printed."""
+def agreeing_figure(printed: float | None, decimals: int, reference: float | None) -> float | None:
+    """The reference table's figure where it rounds to the printed one (it has as many digits or more), else the printed one."""
     if printed is None or reference is None:
         return printed
     low, high = rounding_interval(printed, decimals)
@@ -165,11 +166,7 @@ def recompute(
         medians_agree=medians.agree if complete else None,
         medians_compared=medians.compared if complete else None,
         penalty_indicators_differ=_indicators_that_differ(file),
-        notes=(
-            *file.notes,
-            completeness_note,
-            *_notes(file, rules, neutrality_modifier),
-        ),
+        notes=(*file.notes, completeness_note, *_notes(file, rules, neutrality_modifier)),
     )
 
 
@@ -191,7 +188,10 @@ class _Figures:
             self.median = column("peer_group_median")
             digits = file.decimals_of("neutrality_modifier")
             self.modifier = np.array(
-                [_number(agreeing_modifier(row.neutrality_modifier, digits, reference_modifier)) for row in file.hospitals]
+                [
+                    _number(agreeing_figure(row.neutrality_modifier, digits, reference_modifier))
+                    for row in file.hospitals
+                ]
             )
         else:
             self.median = np.ones_like(self.err)
@@ -329,10 +329,7 @@ class _PeerGroups:
 def _compare_peer_groups(file: SupplementalFile) -> _PeerGroups:
     """Peer groups from the dual proportions of the file's own hospitals, beside the published ones."""
     proportions = np.array(
-        [
-            np.nan if row.ccn[:2] in EXEMPT_STATE_CODES else _number(row.dual_proportion)
-            for row in file.hospitals
-        ]
+        [np.nan if row.ccn[:2] in EXEMPT_STATE_CODES else _number(row.dual_proportion) for row in file.hospitals]
     )
     assigned = assign_peer_groups(proportions, [row.ccn for row in file.hospitals])
     lowest, highest = possible_peer_groups(proportions)
@@ -370,7 +367,8 @@ def _compare_medians(file: SupplementalFile) -> _Medians:
     than one printed unit apart (for an odd number of hospitals that means equal).
     """
     errs = [
-        [_number(getattr(row.measures.get(measure), "err", None)) for measure in file.measures] for row in file.hospitals
+        [_number(getattr(row.measures.get(measure), "err", None)) for measure in file.measures]
+        for row in file.hospitals
     ]
     groups = [row.peer_group or 0 for row in file.hospitals]
     table = peer_group_medians(np.array(errs).reshape(len(groups), len(file.measures)), groups)
@@ -434,7 +432,7 @@ def _notes(file: SupplementalFile, rules: ProgramYear, reference_modifier: float
         if len(printed) > 1:
             notes.append(f"The file prints {len(printed)} different neutrality modifiers; each hospital's own is used.")
         for value, _ in printed.most_common(1):
-            used = agreeing_modifier(value, digits, reference_modifier)
+            used = agreeing_figure(value, digits, reference_modifier)
             if used != value:
                 notes.append(
                     f"Neutrality modifier: the file prints {value:.{digits}f}; {used} of the reference table, which rounds to "
@@ -452,3 +450,81 @@ def _notes(file: SupplementalFile, rules: ProgramYear, reference_modifier: float
     if exempt:
         notes.append(f"{exempt} hospitals of Maryland are exempt from the program: their factor is not recomputed.")
     return notes
+
+
+def peer_group_bands(file: SupplementalFile) -> dict[int, tuple[float, float, int]]:
+    """Of each published peer group: lowest and highest dual proportion of its hospitals, and their number."""
+    found: dict[int, list[float]] = {}
+    for row in file.hospitals:
+        if row.peer_group is not None and row.dual_proportion is not None:
+            found.setdefault(row.peer_group, []).append(row.dual_proportion)
+    return {group: (min(values), max(values), len(values)) for group, values in sorted(found.items())}
+
+
+def figures_to_adopt(
+    result: Recomputation, reference_modifier: float | None, reference_medians: dict[tuple[int, str], float]
+) -> dict[str, list[dict[str, object]]]:
+    """The national figures of a complete file as rows of the reference tables, by table name.
+
+    `reference_modifier` and `reference_medians` are what the reference tables have for that very year: where a figure of theirs
+    rounds to the printed one it has more digits and is kept. Raises InputContractError, with the reason, for a file that is not
+    complete or whose figures do not follow from one another: a part of a file would give medians that are no one's.
+    """
+    file, year = result.file, result.file.program_year
+    obstacle = _obstacle(result)
+    if obstacle:
+        raise InputContractError(
+            f"{file.name}: nothing is adopted, because {obstacle}. Expected CMS's complete file of one stratified program year "
+            "(FY2019 or later), from which every published factor, peer group and median can be recomputed."
+        )
+    source = f"CMS FY{year} supplemental file ({file.name})"
+    digits = file.decimals_of("peer_group_median")
+    medians: list[dict[str, object]] = []
+    for (group, measure), values in sorted(published_medians(file).items()):
+        median = agreeing_figure(next(iter(values)), digits, reference_medians.get((group, measure)))
+        medians.append(
+            {"program_year": year, "peer_group": group, "measure": measure, "median_err": median, "source": source}
+        )
+    cuts: list[dict[str, object]] = [
+        {
+            "program_year": year,
+            "peer_group": group,
+            "lowest_dual_proportion": lowest,
+            "highest_dual_proportion": highest,
+            "hospitals": hospitals,
+            "source": f"{source}, observed range",
+        }
+        for group, (lowest, highest, hospitals) in peer_group_bands(file).items()
+    ]
+    modifier = agreeing_figure(
+        result.neutrality_modifier_published, file.decimals_of("neutrality_modifier"), reference_modifier
+    )
+    national: list[dict[str, object]] = [
+        {
+            "program_year": year,
+            "neutrality_modifier": modifier,
+            "hospitals_in_file": len(file.hospitals),
+            "source": f"{result.rules.source}; neutrality modifier and number of hospitals: {source}",
+        }
+    ]
+    return {"peer_group_medians": medians, "peer_group_cuts": cuts, "program_years": national}
+
+
+def _obstacle(result: Recomputation) -> str | None:
+    """Why the national figures of a file cannot be taken over, or None."""
+    file = result.file
+    outside = result.with_agreement("outside")
+    if result.rules.method != "stratified":
+        return f"FY{file.program_year} has no peer groups"
+    if not result.complete:
+        return (
+            f"it lists {len(file.hospitals):,} hospitals whose own figures do not give the published peer groups and medians: it is "
+            "not the complete file"
+        )
+    if result.peer_groups_agree != result.peer_groups_compared or result.medians_agree != result.medians_compared:
+        return "published peer groups or medians do not follow from its figures"
+    if outside:
+        return f"{len(outside):,} published factors do not follow from its figures (first: hospital {outside[0]})"
+    if result.neutrality_modifier_published is None:
+        return "it prints no single neutrality modifier"
+    return None
