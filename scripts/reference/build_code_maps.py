@@ -103,9 +103,9 @@ def condition_categories(
             origin.setdefault((code, V24_ADDS[cc]), "V24")
     mapped = {code for code, _ in origin}
     for code in set(codes) - mapped:
-        cc = gap_category(code, gaps)
-        if cc is not None:
-            origin[code, cc] = "gap prefix"
+        by_prefix = gap_category(code, gaps)
+        if by_prefix is not None:
+            origin[code, by_prefix] = "gap prefix"
     for code, cc in PATCHES.items():
         origin.setdefault((code, cc), "patch")
     return origin

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def test_the_dictionary_describes_exactly_the_columns_that_there_are(reference: 
 
 
 def test_cells_are_of_the_type_that_the_dictionary_gives(reference: Reference) -> None:
-    checks = {
+    checks: dict[str, Callable[[str], object]] = {
         "INTEGER": int,
         "DOUBLE": float,
         "DATE": date.fromisoformat,

@@ -113,6 +113,8 @@ def test_the_column_order_and_set_stay_those_of_the_shipped_table(tmp_path: Path
         ("program_years", "program_year,note\n2028,a\n2028,b\n", "two different rows for 2028"),
         ("applicable_periods", "program_year,segment,start_date\n2028,1,07/01/2024\n", "is not a date as YYYY-MM-DD"),
         ("ccs_map", "code,ccs\nI509,108\n", "missing: code_system"),
+        ("ccs_map", "code_system,code,ccs\nICD10CM,I509,108\n", "no rows for ICD10PCS"),
+        ("cc_map", "code,cc\n", "has no rows, and would leave cc_icd10cm empty"),
         ("ccs_icd10cm", "code,ccs\nI509,108\nI50.9,109\n", "two different rows for I509"),
     ],
 )

@@ -285,7 +285,9 @@ class Reference:
             }
         )
         if low:
-            notes.append(f"cohort codes in part of low confidence: {', '.join(low)} (cohort_codes; a site can bring its own)")
+            notes.append(
+                f"cohort codes in part of low confidence: {', '.join(low)} (cohort_codes; a site can bring its own)"
+            )
         return notes
 
     def _of_year(self, table: str, year: int) -> list[dict[str, str]]:

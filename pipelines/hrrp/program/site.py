@@ -132,6 +132,11 @@ def read_site(path: Path, table: str, columns: list[str], kinds: Mapping[str, st
         if "source" in columns and not row.get("source"):
             row["source"] = f"the site's own ({path.name})"
         rows.append(row)
+    if not rows and table not in ROW_KEYS:
+        system = f" for {MAP_SYSTEMS[table]}" if path.stem == "ccs_map" else ""
+        raise InputContractError(
+            f"{path} has no rows{system}, and would leave {table} empty. Add them, or name the file like the one table it is for."
+        )
     return _distinct(path, table, rows)
 
 
