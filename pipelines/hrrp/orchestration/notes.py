@@ -27,7 +27,7 @@ def result_notes(warehouse: Warehouse, settings: Settings, reference: Reference)
         for each in parameters.values()
         if each.confidence != "high" or each.is_overridden
     ]
-    lists = [f"reference table {table} is the site's own" for table in reference.site_tables()]
+    lists = [f"reference table {table} is the site's own" for table in reference.site_tables()] + reference.list_notes()
     rows = []
     for year in program_years(warehouse):
         found = stand_ins(reference, year) + variances(warehouse, year) + skipped
@@ -40,7 +40,6 @@ def result_notes(warehouse: Warehouse, settings: Settings, reference: Reference)
 
 def stand_ins(reference: Reference, year: int) -> list[str]:
     """What is not published for the year, and which year's figure took its place."""
-    rules = reference.program_year(year)
     figures: list[Published[Any]] = [
         reference.neutrality_modifier(year),
         reference.peer_group_medians(year),
@@ -48,10 +47,7 @@ def stand_ins(reference: Reference, year: int) -> list[str]:
         reference.national_rates(year),
         *(reference.published_model(measure, year) for measure in MEASURES),
     ]
-    found = [figure.note for figure in figures if figure.note]
-    if rules.confidence != "high":
-        found.append(f"FY{year} rules are of {rules.confidence} confidence: {rules.note}")
-    return found
+    return [figure.note for figure in figures if figure.note] + list(reference.year_notes(year))
 
 
 def variances(warehouse: Warehouse, year: int) -> list[str]:
