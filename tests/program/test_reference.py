@@ -116,7 +116,6 @@ def test_defaults_of_the_parameters(reference: Reference) -> None:
         "enrollment_months_before": 12,
         "enrollment_days_after": 30,
         "transfer_days": 1,
-        "minimum_cases": 25,
         "merge_adjacent_stays": "same_code",
         "planned_algorithm": "v4_2022",
         "pcs_gap": "off",
