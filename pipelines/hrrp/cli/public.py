@@ -171,7 +171,14 @@ def _adopt(result: Recomputation, reference: Reference, folder: Path) -> dict[st
 
     year = result.file.program_year
     medians = reference.peer_group_medians(year)
-    tables = figures_to_adopt(result, result.rules.neutrality_modifier, {} if medians.is_stand_in else medians.value)
+    counts = {int(row["program_year"]): row["hospitals_in_file"] for row in reference.rows("program_years")}
+    usual = [int(count) for _, count in sorted(counts.items()) if count]
+    tables = figures_to_adopt(
+        result,
+        result.rules.neutrality_modifier,
+        {} if medians.is_stand_in else medians.value,
+        usual[-1] if usual else None,
+    )
     for table, rows in tables.items():
         write_site_rows(folder, table, rows)
     return {table: len(rows) for table, rows in tables.items()}

@@ -67,7 +67,7 @@ _HOSPITAL_FIGURES = (
     ("paf", r"adjustment factor"),
     ("payment_reduction", r"payment reduction"),
     ("dual_proportion", r"dual proportion"),
-    ("peer_group", r"peer group"),
+    ("peer_group", r"peer group(?! median)"),
     ("neutrality_modifier", r"neutrality modifier"),
 )
 

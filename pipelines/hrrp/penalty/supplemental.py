@@ -15,6 +15,7 @@ another (an indicator of Y with an ERR clearly below the median): no true values
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Literal
@@ -405,8 +406,9 @@ def _completeness(
         and medians.compared == medians.agree > 0
     )
     if reproduced:
+        word = "Complete" if hospitals_in_file in {None, len(file.hospitals)} else "Whole in itself"
         return True, (
-            f"Complete: {listed} ({expected}), whose dual proportions and ratios give every published peer group and median."
+            f"{word}: {listed} ({expected}), whose dual proportions and ratios give every published peer group and median."
         )
     if hospitals_in_file == len(file.hospitals) and groups.published == whole:
         return True, (
@@ -448,7 +450,9 @@ def _notes(file: SupplementalFile, rules: ProgramYear, reference_modifier: float
         notes.append(f"Not in {year}'s payment formula: {', '.join(left_out)}.")
     exempt = sum(row.ccn[:2] in EXEMPT_STATE_CODES for row in file.hospitals)
     if exempt:
-        notes.append(f"{exempt} hospitals of Maryland are exempt from the program: their factor is not recomputed.")
+        notes.append(
+            f"Maryland's hospitals ({exempt} here) are exempt from the program: their factor is not recomputed."
+        )
     return notes
 
 
@@ -462,16 +466,21 @@ def peer_group_bands(file: SupplementalFile) -> dict[int, tuple[float, float, in
 
 
 def figures_to_adopt(
-    result: Recomputation, reference_modifier: float | None, reference_medians: dict[tuple[int, str], float]
+    result: Recomputation,
+    reference_modifier: float | None,
+    reference_medians: Mapping[tuple[int, str], float],
+    usual_hospitals: int | None = None,
 ) -> dict[str, list[dict[str, object]]]:
     """The national figures of a complete file as rows of the reference tables, by table name.
 
-    `reference_modifier` and `reference_medians` are what the reference tables have for that very year: where a figure of theirs
-    rounds to the printed one it has more digits and is kept. Raises InputContractError, with the reason, for a file that is not
-    complete or whose figures do not follow from one another: a part of a file would give medians that are no one's.
+    `reference_modifier` and `reference_medians` are what the reference tables have for that very year: where a figure of
+    theirs rounds to the printed one it has more digits and is kept. `usual_hospitals` is the number of hospitals in CMS's newest
+    known file; a file with less than half of them is not the nation's, however well its figures agree with one another. Raises
+    InputContractError, with the reason, for a file that is not complete or whose figures do not follow from one another: a part
+    of a file would give medians that are no one's.
     """
     file, year = result.file, result.file.program_year
-    obstacle = _obstacle(result)
+    obstacle = _obstacle(result, usual_hospitals)
     if obstacle:
         raise InputContractError(
             f"{file.name}: nothing is adopted, because {obstacle}. Expected CMS's complete file of one stratified program year "
@@ -504,13 +513,13 @@ def figures_to_adopt(
             "program_year": year,
             "neutrality_modifier": modifier,
             "hospitals_in_file": len(file.hospitals),
-            "source": f"{result.rules.source}; neutrality modifier and number of hospitals: {source}",
+            "source": f"{source} for the neutrality modifier and the number of hospitals; the rest as shipped",
         }
     ]
     return {"peer_group_medians": medians, "peer_group_cuts": cuts, "program_years": national}
 
 
-def _obstacle(result: Recomputation) -> str | None:
+def _obstacle(result: Recomputation, usual_hospitals: int | None) -> str | None:
     """Why the national figures of a file cannot be taken over, or None."""
     file = result.file
     outside = result.with_agreement("outside")
@@ -521,6 +530,8 @@ def _obstacle(result: Recomputation) -> str | None:
             f"it lists {len(file.hospitals):,} hospitals whose own figures do not give the published peer groups and medians: it is "
             "not the complete file"
         )
+    if usual_hospitals is not None and len(file.hospitals) < usual_hospitals / 2:
+        return f"it lists {len(file.hospitals):,} hospitals where CMS's files list about {usual_hospitals:,}"
     if result.peer_groups_agree != result.peer_groups_compared or result.medians_agree != result.medians_compared:
         return "published peer groups or medians do not follow from its figures"
     if outside:
