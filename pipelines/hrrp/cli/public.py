@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hrrp.cli._output import print_json
+from hrrp.cli._output import plain
 from hrrp.errors import HrrpError, ReplicationError, UsageError
 from hrrp.program import MEASURES, REPORT_NAMES, Reference, write_site_rows
 from hrrp.settings import load_settings
@@ -87,8 +89,8 @@ def public(
     notes = [*result.notes, *notes]
     if as_json:
         document = _document(result, chosen, names, provider, notes)
-        document["adopted"] = None if adopted is None else {"folder": folder, "rows": adopted}
-        print_json(document)
+        document["adopted"] = None if adopted is None else {"folder": str(folder), "rows": adopted}
+        _print_json(document)
     else:
         _print(result, chosen if ccn else None, names, notes, adopted, folder)
     if refusal is not None:
@@ -218,6 +220,17 @@ def _document(
         "notes": notes,
         "rows": [_row(row, names, provider) for row in chosen],
     }
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    """Write the document to stdout, each hospital on a line of its own.
+
+    Indenting three thousand hospitals takes Python twice as long as computing them; a line each can be searched with grep.
+    """
+    rows = document.pop("rows")
+    head = json.dumps(plain(document), indent=2, ensure_ascii=False).removesuffix("\n}")
+    lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
+    sys.stdout.write(head + ',\n  "rows": [\n    ' + ",\n    ".join(lines) + "\n  ]\n}\n")
 
 
 def _row(row: HospitalResult, names: Mapping[str, HospitalName], provider: ProviderData | None) -> dict[str, Any]:
