@@ -7,11 +7,11 @@ columns. Whoever runs the pipeline writes what `compute` returns.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from hrrp.orchestration import notes, scoring
+from hrrp.orchestration import ledger, notes, scoring
 from hrrp.program import Reference
 from hrrp.settings import Settings
 from hrrp.warehouse import Warehouse
@@ -21,13 +21,17 @@ Compute = Callable[[Warehouse, Settings, Reference], pd.DataFrame]
 
 @dataclass(frozen=True)
 class PythonTable:
-    """A table of the warehouse that Python computes. `columns` maps column names to DuckDB types, in order."""
+    """A table of the warehouse that Python computes. `columns` maps column names to DuckDB types, in order.
+
+    `watch` maps the names of numbers worth watching over time to the SQL expressions that give them.
+    """
 
     name: str
     description: str
     upstreams: tuple[str, ...]
     columns: Mapping[str, str]
     compute: Compute
+    watch: Mapping[str, str] = field(default_factory=dict)
 
 
 PYTHON_TABLES: tuple[PythonTable, ...] = (
@@ -166,6 +170,25 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
             "high": "double",
         },
         compute=scoring.forecasts,
+    ),
+    PythonTable(
+        name="result.forecast_ledger",
+        description=(
+            "Every night's forecast of the payment reduction, its chance and each measure's ERR, kept from run to run, so that it can be "
+            "held against what CMS publishes in the end (result.ledger_scores)."
+        ),
+        upstreams=("intake.run", "result.forecasts"),
+        columns={
+            "as_of": "date",
+            "program_year": "integer",
+            "ccn": "varchar",
+            "measure": "varchar",
+            "figure": "varchar",
+            "low": "double",
+            "median": "double",
+            "high": "double",
+        },
+        compute=ledger.forecast_ledger,
     ),
     PythonTable(
         name="result.notes",

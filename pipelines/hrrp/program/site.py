@@ -34,6 +34,7 @@ ROW_KEYS: dict[str, tuple[str, ...]] = {
     "risk_coefficients": ("program_year", "measure", "variable_key"),
     "between_hospital_variance": ("measure",),
     "parameters": ("parameter",),
+    "published_results": ("program_year", "ccn", "measure", "figure"),
 }
 
 # The columns that identify a list: a list that a site's file has replaces the shipped list of that name, the others stay.
