@@ -413,9 +413,12 @@ def _print_outside(console: Console, result: Recomputation, names: Mapping[str, 
     for heading in ("Published", "Recomputed", "Allowed by the printed figures"):
         table.add_column(heading, justify="right")
     for row in rows[:LISTED]:
-        allowed = (
-            "figures contradict each other" if row.allowed is None else f"{row.allowed[0]:.5f} to {row.allowed[1]:.5f}"
-        )
+        if row.allowed is None:
+            allowed = "figures contradict each other"
+        elif row.allowed[0] == row.allowed[1]:
+            allowed = f"{row.allowed[0]:.5f} only"
+        else:
+            allowed = f"{row.allowed[0]:.5f} to {row.allowed[1]:.5f}"
         table.add_row(*_hospital_cells(row, names), f"{row.published.paf:.4f}", f"{row.paf:.5f}", allowed)
     console.print()
     console.print(table)
