@@ -1,0 +1,128 @@
+"""Asset checks: the Great Expectations suites, row accounting, the share of rejects, replication against golden files.
+
+A check opens the newest file read-only after its asset has closed it. A blocking one that fails stops whatever reads the asset, so
+nothing is published. Results carry counts and sentences of our own, never a value of a row.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import dagster as dg
+
+from hrrp.errors import InputContractError
+from hrrp.orchestration.assets import WRITER_POOL, Extract, asset_key, guarded
+from hrrp.orchestration.resources import Site
+from hrrp.quality import SUITES, Rule, validate
+from hrrp.warehouse import Warehouse, open_warehouse
+
+
+def build_checks(keys: Iterable[dg.AssetKey], extract: Extract) -> list[dg.AssetChecksDefinition]:
+    """Every check whose asset is among `keys`."""
+    present = set(keys)
+    checks = [_suite_check(table, rules) for table, rules in SUITES.items() if asset_key(table) in present]
+    if asset_key("staging.row_accounting") in present:
+        checks += [rows_accounted_for, _share_check(extract)]
+    return checks
+
+
+def _suite_check(table: str, rules: tuple[Rule, ...]) -> dg.AssetChecksDefinition:
+    key = asset_key(table)
+
+    @dg.multi_asset_check(
+        name=f"{table.replace('.', '__')}__suite",
+        specs=[
+            dg.AssetCheckSpec(rule.check, asset=key, description=rule.description, blocking=rule.critical)
+            for rule in rules
+        ],
+        pool=WRITER_POOL,
+        required_resource_keys={"site"},
+    )
+    def suite(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        site: Site = context.resources.site
+        results = guarded(site, f"checks of {table}", lambda: validate(site.newest, table, site.settings, rules))
+        for result in results:
+            yield dg.AssetCheckResult(
+                passed=result.passed,
+                asset_key=key,
+                check_name=result.rule.check,
+                severity=dg.AssetCheckSeverity.ERROR if result.rule.critical else dg.AssetCheckSeverity.WARN,
+                description=None if result.ran else "The rule could not be evaluated, which counts as not held.",
+                metadata=dict(result.counts),
+            )
+
+    return suite
+
+
+def _read(
+    context: dg.AssetCheckExecutionContext, work: Callable[[Warehouse, Site], dg.AssetCheckResult]
+) -> dg.AssetCheckResult:
+    site: Site = context.resources.site
+
+    def read() -> dg.AssetCheckResult:
+        with open_warehouse(site.newest, site.settings, read_only=True) as warehouse:
+            return work(warehouse, site)
+
+    return guarded(site, "check", read)
+
+
+@dg.asset_check(
+    asset=asset_key("staging.row_accounting"),
+    name="every_row_accounted_for",
+    description="Rows read are rows kept and rows rejected, for each file of the extract, and no file is missing from the account.",
+    blocking=True,
+    pool=WRITER_POOL,
+    required_resource_keys={"site"},
+)
+def rows_accounted_for(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    return _read(context, _account)
+
+
+def _account(warehouse: Warehouse, site: Site) -> dg.AssetCheckResult:
+    rows = warehouse.rows(
+        "select source_file, files.rows_read, account.rows_read, account.rows_kept, account.rows_rejected, account.duplicates "
+        "from intake.source_files as files full join staging.row_accounting as account using (source_file) order by source_file"
+    )
+    wrong = [file for file, read, counted, kept, rejected, _ in rows if not read == counted == _sum(kept, rejected)]
+    lines = [
+        f"| {file} | {read} | {kept} | {rejected} | {duplicates} |"
+        for file, read, _, kept, rejected, duplicates in rows
+    ]
+    table = "\n".join(["| file | rows read | kept | rejected | of these duplicates |", "|---|---|---|---|---|", *lines])
+    return dg.AssetCheckResult(
+        passed=not wrong,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"The rows of {', '.join(str(file) for file in wrong)} do not add up." if wrong else None,
+        metadata={
+            "files": dg.MetadataValue.md(table),
+            "rows_read": float(sum(row[1] or 0 for row in rows)),
+            "rows_rejected": float(sum(row[4] or 0 for row in rows)),
+        },
+    )
+
+
+def _sum(kept: int | None, rejected: int | None) -> int | None:
+    return None if kept is None or rejected is None else kept + rejected
+
+
+def _share_check(extract: Extract) -> dg.AssetChecksDefinition:
+    def share(warehouse: Warehouse, site: Site) -> dg.AssetCheckResult:
+        try:
+            extract.enforce_reject_share(warehouse, site)
+        except InputContractError as error:
+            site.fault = error
+            return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.ERROR, description=str(error))
+        return dg.AssetCheckResult(passed=True, metadata={"allowed_share": site.settings.allow_rejects})
+
+    @dg.asset_check(
+        asset=asset_key("staging.row_accounting"),
+        name="rejects_within_share",
+        description=(
+            "No file has more rejected rows than the share that the site allows (--allow-rejects); exact duplicates do not count."
+        ),
+        blocking=True,
+        pool=WRITER_POOL,
+        required_resource_keys={"site"},
+    )
+    def rejects_within_share(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        return _read(context, share)
+
+    return rejects_within_share

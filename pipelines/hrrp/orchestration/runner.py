@@ -1,0 +1,151 @@
+"""`hrrp run`: the same assets and checks as in the web page, executed in this process, recorded in the same history."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+
+from hrrp.errors import QualityError
+from hrrp.orchestration.definitions import build_definitions
+from hrrp.orchestration.resources import Site, prepare_state
+from hrrp.settings import Settings
+from hrrp.warehouse import open_warehouse
+
+IN_PROCESS_TAG = "hrrp/in_process"
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """One check of the run, as the asset page shows it."""
+
+    table: str
+    check: str
+    description: str
+    passed: bool
+    critical: bool
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run left: the review database, rows by fate, tables with their rows, the checks, and its place in the history."""
+
+    run_id: str
+    review: Path
+    rows: dict[str, int]
+    tables: dict[str, int]
+    checks: tuple[CheckOutcome, ...]
+    seconds: float
+
+
+class RunStoppedError(QualityError):
+    """A blocking check failed. `checks` are all of the run's; `working` is the file that it was filling, published nowhere."""
+
+    def __init__(self, message: str, checks: tuple[CheckOutcome, ...], working: Path) -> None:
+        super().__init__(message)
+        self.checks = checks
+        self.working = working
+
+
+def run_pipeline(
+    settings: Settings,
+    *,
+    as_of: date | None = None,
+    progress: Callable[[str], None] | None = None,
+    build: Callable[[Site], dg.Definitions] = build_definitions,
+) -> RunOutcome:
+    """Make every table in OUT/working.duckdb, check them, and put the published files in place.
+
+    `progress` receives one line for each asset. The tables of the last good run stay unless all went well. Raises the typed
+    error that an asset raised (InputContractError, RulesMissingError, ConvergenceError, ...), RunStoppedError (a QualityError)
+    where a blocking check failed, UsageError where another run is writing in OUT. `build` makes the definitions (tests pass
+    smaller ones).
+    """
+    started = time.monotonic()
+    site = Site(settings, as_of=as_of, progress=progress)
+    definitions = build(site)
+    with site.locked(), instance(settings) as history:
+        _close_abandoned(history)
+        result = definitions.resolve_job_def("pipeline").execute_in_process(
+            instance=history,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            tags={IN_PROCESS_TAG: "true"},
+        )
+        checks = _check_outcomes(result, definitions)
+        if not result.success:
+            _raise(site, checks)
+        with open_warehouse(site.published, settings, read_only=True) as warehouse:
+            ((read, kept, rejected),) = warehouse.rows(
+                "select coalesce(sum(rows_read), 0)::bigint, coalesce(sum(rows_kept), 0)::bigint, "
+                "coalesce(sum(rows_rejected), 0)::bigint from staging.row_accounting"
+            )
+            tables = warehouse.tables()
+    return RunOutcome(
+        run_id=result.run_id,
+        review=site.review,
+        rows={"read": read, "kept": kept, "rejected": rejected},
+        tables=tables,
+        checks=checks,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _raise(site: Site, checks: tuple[CheckOutcome, ...]) -> None:
+    if site.fault is not None:
+        raise site.fault
+    failed = [check for check in checks if check.critical and not check.passed]
+    if failed:
+        sentences = "; ".join(f"{check.table}: {check.check} ({check.description})" for check in failed)
+        more = "check" if len(failed) == 1 else "checks"
+        raise RunStoppedError(
+            f"{len(failed)} blocking quality {more} failed: {sentences} Nothing was published, the last good run's tables stay; "
+            f"the tables of this run are in {site.working}. hrrp ui shows the counts.",
+            checks,
+            site.working,
+        )
+    raise RuntimeError("the run failed without leaving an error")
+
+
+def _check_outcomes(result: dg.ExecuteInProcessResult, definitions: dg.Definitions) -> tuple[CheckOutcome, ...]:
+    specs = {spec.key: spec for check in definitions.asset_checks or () for spec in check.check_specs}
+    outcomes = []
+    for evaluation in result.get_asset_check_evaluations():
+        spec = specs[dg.AssetCheckKey(evaluation.asset_key, evaluation.check_name)]
+        outcomes.append(
+            CheckOutcome(
+                table=".".join(evaluation.asset_key.path),
+                check=evaluation.check_name,
+                description=evaluation.description or spec.description or "",
+                passed=evaluation.passed,
+                critical=spec.blocking,
+            )
+        )
+    return tuple(outcomes)
+
+
+@contextmanager
+def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of the output folder: history in OUT/state, no telemetry."""
+    from dagster._core.instance.ref import InstanceRef
+
+    home = prepare_state(settings)
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home))) as history:
+        yield history
+
+
+def _close_abandoned(history: dg.DagsterInstance) -> None:
+    """Mark runs of killed `hrrp run` processes as failed and give their place in the pool back; we hold the folder's lock."""
+    unfinished = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING], tags={IN_PROCESS_TAG: "true"}
+    )
+    for run in history.get_runs(unfinished):
+        history.report_run_failed(run, "The process of this run was killed before it ended.")
+        history.event_log_storage.free_concurrency_slots_for_run(run.run_id)

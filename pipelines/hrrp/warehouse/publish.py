@@ -1,0 +1,104 @@
+"""From the working file to the published ones: whole files put in place in one step, readers undisturbed.
+
+A reader that has the old file open keeps it until it closes; one that opens afterwards sees the new one. The review database
+holds tables of hospitals and rules only: no table with a column that points to a stay, a person or a row of the extract.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from hrrp.settings import Settings
+from hrrp.warehouse.database import Warehouse, open_warehouse
+
+REVIEW_SCHEMAS = ("cohort", "payment", "reference", "result", "risk")
+REVIEW_TABLES = (
+    "intake.inputs",
+    "intake.run",
+    "intake.run_program_years",
+    "intake.source_files",
+    "staging.hospitals",
+    "staging.row_accounting",
+    "staging.skipped_rules",
+)
+# Columns that point to one stay, person or record. Reference tables have dates and codes of rules, which nobody need hide.
+_OF_A_PATIENT = re.compile(
+    r"(.*_)?(stay|person|patient|beneficiary|claim)_(id|key|number)s?|mbi|medical_record_number|row_number"
+    r"|(birth|death|admit|admission|discharge|service|procedure|readmission)_date"
+)
+
+
+def names_a_patient(columns: Iterable[str]) -> bool:
+    """Whether a table with these columns has rows of single stays, persons or records."""
+    return any(_OF_A_PATIENT.fullmatch(column) for column in columns)
+
+
+def review_tables(warehouse: Warehouse) -> list[str]:
+    """The tables of the open warehouse that may go into the review database."""
+    columns: dict[str, list[str]] = {}
+    for schema, table, column in warehouse.rows(
+        "select schema_name, table_name, column_name from duckdb_columns() where not internal order by all"
+    ):
+        columns.setdefault(f"{schema}.{table}", []).append(column)
+    return [
+        table
+        for table, names in sorted(columns.items())
+        if table.startswith("reference.")
+        or ((table.split(".")[0] in REVIEW_SCHEMAS or table in REVIEW_TABLES) and not names_a_patient(names))
+    ]
+
+
+def write_review(working: Path, target: Path, settings: Settings) -> dict[str, int]:
+    """Write the review database from the closed working file to `target`, which is replaced in one step; rows by table."""
+    with open_warehouse(working, settings, read_only=True) as warehouse:
+        tables = review_tables(warehouse)
+    partial = target.with_name(f"{target.name}.part")
+    _remove(partial)
+    with open_warehouse(partial, settings) as warehouse:
+        warehouse.execute(f"attach '{_quoted(working)}' as working (read_only)")
+        for schema in sorted({table.split(".")[0] for table in tables}):
+            warehouse.execute(f"create schema {schema}")
+        for table in tables:
+            schema, name = table.split(".")
+            warehouse.execute(f'create table {schema}."{name}" as from working.{schema}."{name}"')
+        warehouse.execute("detach working")
+        counts = warehouse.tables()
+    put_in_place(partial, target)
+    return counts
+
+
+def put_in_place(source: Path, target: Path) -> None:
+    """Let the closed DuckDB file `source` take the place of `target`, in one step and so that it survives a power cut."""
+    log = source.with_name(f"{source.name}.wal")
+    if log.exists():
+        raise RuntimeError(f"{source.name} was not closed: it still has a log.")
+    with source.open("rb") as content:
+        os.fsync(content.fileno())
+    source.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def drop_others(warehouse: Warehouse, keep: Iterable[str]) -> list[str]:
+    """Drop every table that is not in `keep` (one that an earlier version made, say); returns their names."""
+    known = set(keep)
+    extra = [table for table in warehouse.tables() if table not in known]
+    for table in extra:
+        schema, name = table.split(".")
+        warehouse.execute(f'drop table {schema}."{name}"')
+    return extra
+
+
+def _quoted(path: Path) -> str:
+    return str(path.resolve()).replace("'", "''")
+
+
+def _remove(path: Path) -> None:
+    for each in (path, path.with_name(f"{path.name}.wal")):
+        each.unlink(missing_ok=True)
