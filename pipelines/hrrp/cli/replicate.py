@@ -229,16 +229,17 @@ def _factor(result: Replication) -> Any:
 
 
 def _print_differences(console: Console, result: Replication) -> None:
-    for title, kinds, found in (
-        ("Printed figures that differ", ("recomputed", "national"), "Found"),
-        ("Where that most likely comes from", ("place",), "Would be"),
+    for kind, title, found in (
+        ("recomputed", "Printed figures that the rows do not give", "Recomputed"),
+        ("national", "Printed national figures that are not those published", "Published"),
+        ("place", "Where the differences most likely come from", "Would be"),
     ):
-        differences = [difference for difference in result.differences if difference.kind in kinds]
+        differences = [difference for difference in result.differences if difference.kind == kind]
         if not differences:
             continue
         console.print()
         table = _table(title, {"Sheet": "left", "Cell": "left"})
-        table.add_column("Figure", overflow="fold", max_width=30)
+        table.add_column("Figure", overflow="fold", max_width=36)
         for heading in ("Printed", found):
             table.add_column(heading, justify="right", no_wrap=True)
         for difference in differences[:SHOWN_DIFFERENCES]:
@@ -249,7 +250,8 @@ def _print_differences(console: Console, result: Replication) -> None:
                 _value(difference.printed),
                 _value(difference.found),
             )
-            table.add_row("", "", f"[dim]{_plain(_remark(difference))}[/]", "", "")
+            if kind == "place":
+                table.add_row("", "", f"[dim]{_plain(_remark(difference))}[/]", "", "")
         console.print(table)
         if len(differences) > SHOWN_DIFFERENCES:
             console.print(f" [dim]and {len(differences) - SHOWN_DIFFERENCES:,} more: --json lists them all[/]")

@@ -132,7 +132,7 @@ MEASURE_NAMES = {
 }
 NOT_GIVEN = {"", "nq", "n/a", "na", "--", "-", "."}
 HEADING_SEARCH_DEPTH = 60
-SHOWN_AT_MOST = 25
+SHOWN_AT_MOST = 80
 
 
 @dataclass(frozen=True)
@@ -256,7 +256,7 @@ def _headings_seen(cells: Iterable[Any]) -> str:
 
 
 def _shown(texts: Iterable[str]) -> str:
-    found = [text if len(text) <= 60 else text[:57] + "..." for text in texts]
+    found = [text if len(text) <= 45 else text[:42] + "..." for text in texts]
     more = f" and {len(found) - SHOWN_AT_MOST} more" if len(found) > SHOWN_AT_MOST else ""
     return "; ".join(f"'{text}'" for text in found[:SHOWN_AT_MOST]) + more
 
@@ -323,7 +323,8 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    text = unicodedata.normalize("NFKC", str(value)).replace("\u2019", "'").replace("\u2018", "'")
+    text = re.sub(r"_x[0-9A-Fa-f]{4}_", " ", str(value))  # how a workbook's file writes a control character
+    text = unicodedata.normalize("NFKC", text).replace("\u2019", "'").replace("\u2018", "'")
     text = "".join(" " if unicodedata.category(letter) in {"Cc", "Cf"} else letter for letter in text)
     return " ".join(text.split())
 

@@ -16,11 +16,17 @@ from typing import Any
 
 from hrrp.program import MEASURES, REPORT_NAMES, Period
 from hrrp.program.hospital_report import (
+    COEFFICIENT_ROW,
     DISCHARGE_HEADINGS,
     DUAL_STAY_HEADINGS,
     EFFECT_HEADINGS,
+    FIRST_DUAL_STAY_ROW,
+    FIRST_STAY_ROW,
     MONTHS,
+    SHEET_NAMES,
     TABLE_1_HEADINGS,
+    TABLE_1_ROW,
+    TABLE_2_FIRST_ROW,
     TABLE_2_HEADINGS,
     Discharge,
     DischargeTable,
@@ -30,17 +36,6 @@ from hrrp.program.hospital_report import (
 )
 
 COVER = "HRRP Workbook"
-SHEET_NAMES = {
-    "table_1": "Table 1 Payment Adjustment",
-    "table_2": "Table 2 Hospital Results",
-    "AMI": "Table 3 Discharges AMI Readm",
-    "COPD": "Table 4 Discharges COPD Readm",
-    "HF": "Table 5 Discharges HF Readm",
-    "PN": "Table 6 Discharges PN Readm",
-    "CABG": "Table 7 Discharges CABG Readm",
-    "THA_TKA": "Table 8 Discharges HK Readm",
-    "table_9": "Table 9 Dual Stays",
-}
 TITLES = {
     "table_1": "Table 1: Your Hospital\u2019s Payment Adjustment Factor Information",
     "table_2": (
@@ -73,7 +68,6 @@ LEGENDS = {
     ),
     "table_9": ("Fee-for-service and managed-care stays of patients with Medicare and full Medicaid benefits.",),
 }
-HEADING_ROW, STAY_ROW = 7, 9  # of Tables 3 to 8; Tables 1 and 2 have their headings in row 5, Table 9 in row 6
 MASKED = "99/99/9999"
 NOT_APPLICABLE, NO_CASES, NONE_GIVEN = "N/A", "NQ", "--"
 # The same bytes for the same report: the workbook's own date is that of the layout, not of the writing.
@@ -210,58 +204,62 @@ class _Writer:
             self._put(sheet, row, 1, text, style)
 
     def _table_1(self) -> None:
-        sheet = self._sheet("table_1", 5, list(TABLE_1_HEADINGS.values()))
+        sheet = self._sheet("table_1", TABLE_1_ROW - 1, list(TABLE_1_HEADINGS.values()))
         printed = self.report.payment_adjustment
         styles = {"dual_stays": self.count, "stays": self.count, "peer_group": self.body}
         for column, name in enumerate(TABLE_1_HEADINGS, start=1):
             value = getattr(printed, name)
             if name == "payment_reduction" and value is not None:
                 value = f"{100 * value:.2f}%"
-            self._put(sheet, 6, column, NOT_APPLICABLE if value is None else value, styles.get(name, self.rate))
-        self._end(sheet, 8, "table_1")
+            self._put(
+                sheet, TABLE_1_ROW, column, NOT_APPLICABLE if value is None else value, styles.get(name, self.rate)
+            )
+        self._end(sheet, TABLE_1_ROW + 2, "table_1")
 
     def _table_2(self) -> None:
-        sheet = self._sheet("table_2", 5, list(TABLE_2_HEADINGS.values()))
-        for row, measure in enumerate(MEASURES, start=6):
+        sheet = self._sheet("table_2", TABLE_2_FIRST_ROW - 1, list(TABLE_2_HEADINGS.values()))
+        for row, measure in enumerate(MEASURES, start=TABLE_2_FIRST_ROW):
             printed = self.report.results[measure]
             for column, name in enumerate(TABLE_2_HEADINGS, start=1):
                 style = self.count if name in {"eligible_discharges", "readmissions"} else self.rate
                 self._put(sheet, row, column, _result(printed, name), style)
-        self._end(sheet, 13, "table_2")
+        self._end(sheet, TABLE_2_FIRST_ROW + len(MEASURES) + 1, "table_2")
 
     def _discharges(self, table: DischargeTable) -> None:
         names = _columns(DISCHARGE_HEADINGS, table.discharges)
         headings = [DISCHARGE_HEADINGS[name] for name in names]
         labels = [variable.label for variable in table.variables]
-        sheet = self._sheet(table.measure, HEADING_ROW, [*headings, *labels, *EFFECT_HEADINGS.values()])
+        sheet = self._sheet(table.measure, COEFFICIENT_ROW - 1, [*headings, *labels, *EFFECT_HEADINGS.values()])
         self._put(
             sheet, 5, 1, "[Row 8 holds the coefficients and the two intercepts; the stays begin in row 9.]", self.grey
         )
         effects = (table.hospital_effect, table.average_effect)
         coefficients = [variable.coefficient for variable in table.variables]
-        row = HEADING_ROW + 1
+        row = COEFFICIENT_ROW
         self._line(sheet, row, [NONE_GIVEN] * len(names), self.coefficient)
         for column, value in enumerate([*coefficients, *effects], start=len(names) + 1):
             self._put(sheet, row, column, NONE_GIVEN if value is None else value, self.coefficient)
-        for row, (stay, values) in enumerate(zip(table.discharges, table.risk_factors, strict=True), start=STAY_ROW):
+        for row, (stay, values) in enumerate(
+            zip(table.discharges, table.risk_factors, strict=True), start=FIRST_STAY_ROW
+        ):
             cells = _discharge_cells(stay)
             self._line(sheet, row, [cells[name] for name in names], self.body)
             for column, value in enumerate(values.tolist(), start=len(names) + 1):
                 self._put(sheet, row, column, NOT_APPLICABLE if math.isnan(value) else value, self.body)
             for column in (1, 2):
                 self._put(sheet, row, len(names) + len(values) + column, NOT_APPLICABLE, self.body)
-        sheet.freeze_panes(HEADING_ROW + 1, 1)
-        self._end(sheet, STAY_ROW + len(table.discharges) + 1, "discharges")
+        sheet.freeze_panes(FIRST_STAY_ROW - 1, 1)
+        self._end(sheet, FIRST_STAY_ROW + len(table.discharges) + 1, "discharges")
 
     def _dual_stays(self) -> None:
         stays = self.report.dual_stays
         names = _columns(DUAL_STAY_HEADINGS, stays)
-        sheet = self._sheet("table_9", 6, [DUAL_STAY_HEADINGS[name] for name in names])
-        for row, stay in enumerate(stays, start=7):
+        sheet = self._sheet("table_9", FIRST_DUAL_STAY_ROW - 1, [DUAL_STAY_HEADINGS[name] for name in names])
+        for row, stay in enumerate(stays, start=FIRST_DUAL_STAY_ROW):
             cells = _dual_stay_cells(stay)
             self._line(sheet, row, [cells[name] for name in names], self.body)
-        sheet.freeze_panes(6, 1)
-        self._end(sheet, 8 + len(stays), "table_9")
+        sheet.freeze_panes(FIRST_DUAL_STAY_ROW - 1, 1)
+        self._end(sheet, FIRST_DUAL_STAY_ROW + len(stays) + 1, "table_9")
 
 
 def _columns(headings: Mapping[str, str], stays: Sequence[Discharge] | Sequence[DualStay]) -> list[str]:

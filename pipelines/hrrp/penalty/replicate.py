@@ -10,10 +10,10 @@ prints is compared with the one recomputed. Where one differs, the row that most
 factor value, the intercept or the outcome whose change would give back what is printed.
 
 What the report prints of CMS's national figures (coefficients, national intercept, peer group medians, neutrality modifier,
-national rates, discharge period, peer group cuts) is compared with the reference tables where these have the same year's own
-figure, to the decimals that the table has: the supplemental files that it is made from print four. Beyond these decimals
-there is no harmless difference, for one of the two is then not what CMS published, so it counts like any other. What neither
-the rows nor the tables tell (`TAKEN_AS_PRINTED`) is used as it stands.
+national rates, peer group by its cuts) is compared with the reference tables where these have the same year's own figure, to
+the decimals that the table has: medians that come from supplemental files have four. Beyond these decimals no difference is
+harmless, for one of the two is then not what CMS published: it counts like any other. A discharge period or a set of risk
+factors that is not the year's is noted. What neither the rows nor the tables tell (`TAKEN_AS_PRINTED`) is used as it stands.
 """
 
 from __future__ import annotations
@@ -206,19 +206,19 @@ def _variance(table: DischargeTable, year: int, reference: Reference) -> tuple[V
     readmissions = int(table.readmitted[table.included].sum())
     read = read_back_variance(table.hospital_effect, table.average_effect, readmissions, linear_predictor(table))
     if read.is_usable and read.tau2 is not None and read.uncertainty is not None:
-        how = f"read back from the FY{year} Hospital-Specific Report, to within {100 * read.uncertainty:.1g} %"
+        how = f"read back from the FY{year} Hospital-Specific Report, to within {100 * read.uncertainty:.1g}%"
         return read, read.tau2, how
     pooled, confidence = reference.between_hospital_variance(table.measure)
     if read.difference is None:
         why = "the report has no stays to read it from"
     elif read.tau2 is None or read.uncertainty is None:
-        why = "the report's effect and its observed and predicted readmissions do not point the same way"
+        why = "the report's effect and its readmissions, observed and predicted, do not point the same way"
     else:
         why = (
-            f"observed and predicted readmissions are only {abs(read.difference):.2f} apart, which leaves the value read back "
-            f"({read.tau2:.4f}) uncertain by {100 * read.uncertainty:.0f} %"
+            f"observed and predicted readmissions are {abs(read.difference):.2f} apart, so the value read back "
+            f"({read.tau2:.4f}) is uncertain by {100 * read.uncertainty:.0f}%"
         )
-    return read, pooled, f"pooled over earlier reports (confidence {confidence}), because {why}"
+    return read, pooled, f"pooled over earlier reports (confidence {confidence}): {why}"
 
 
 def site_variances(report: HospitalReport, reference: Reference | None = None) -> dict[str, tuple[float, str]]:
@@ -235,12 +235,12 @@ def readmissions_elsewhere(report: HospitalReport) -> dict[str, tuple[int, int]]
 
     Only stays that count, and only readmissions with Yes or No under Readmission to Same Hospital.
     """
-    found = {}
-    for measure in MEASURES:
-        stays = report.discharges[measure].discharges
-        same = [stay.same_hospital for stay in stays if stay.included and stay.unplanned_readmission]
-        found[measure] = (same.count(False), same.count(False) + same.count(True))
-    return found
+    return {measure: _elsewhere(report.discharges[measure]) for measure in MEASURES}
+
+
+def _elsewhere(table: DischargeTable) -> tuple[int, int]:
+    same = [stay.same_hospital for stay in table.discharges if stay.included and stay.unplanned_readmission]
+    return same.count(False), same.count(False) + same.count(True)
 
 
 # ---- replication -----------------------------------------------------------------------------------------------------
@@ -255,22 +255,21 @@ def replicate(report: HospitalReport, reference: Reference) -> Replication:
     rules = reference.program_year(year)
     ledger = _Ledger()
     notes = list(report.notes)
-    elsewhere = readmissions_elsewhere(report)
     modifier = report.payment_adjustment.neutrality_modifier
 
     measures = {}
     agreement = {}
     for measure in MEASURES:
         table, printed = report.discharges[measure], report.results[measure]
-        recomputed = _recompute(table, printed, year, reference, elsewhere[measure])
+        recomputed = recompute_measure(table, printed, year, reference)
         in_payment = measure in rules.measures_in_payment
         if not in_payment:
             notes.append(f"{measure} is not in the payment formula of FY{year}: it contributes nothing.")
-        contribution = _contribution(recomputed, printed, modifier) if in_payment else 0.0
+        contribution = measure_contribution(recomputed, printed, modifier) if in_payment else 0.0
         measures[measure] = replace(recomputed, contribution=contribution)
         agreement[measure] = _compare_measure(ledger, table, printed, recomputed, in_payment)
 
-    reduction = _reduction(measures, rules, modifier, notes)
+    reduction = total_reduction(measures, rules, modifier, notes)
     dual_stays, proportion = _compare_adjustment(ledger, report, reduction)
     _compare_national(ledger, report, rules, reference, notes)
     other_model = {difference.sheet for difference in ledger.differences if difference.kind == "national"}
@@ -292,9 +291,10 @@ def replicate(report: HospitalReport, reference: Reference) -> Replication:
     )
 
 
-def _recompute(
-    table: DischargeTable, printed: MeasureResult, year: int, reference: Reference, elsewhere: tuple[int, int]
+def recompute_measure(
+    table: DischargeTable, printed: MeasureResult, year: int, reference: Reference
 ) -> MeasureReplication:
+    """A measure's figures from its rows, with the median that `printed` has; the contribution is left open."""
     predictor = linear_predictor(table)
     cases = int(table.included.sum())
     predicted = expected = err = None
@@ -308,6 +308,7 @@ def _recompute(
     if printed.peer_group_median is not None:
         indicator = err is not None and bool(penalty_indicator(err, printed.peer_group_median, cases))
     read, tau2, how = _variance(table, year, reference)
+    elsewhere, placed = _elsewhere(table)
     return MeasureReplication(
         measure=table.measure,
         eligible_discharges=cases,
@@ -320,15 +321,15 @@ def _recompute(
         read_back=read,
         between_hospital_variance=tau2,
         between_hospital_variance_source=how,
-        readmissions_elsewhere=elsewhere[0],
-        readmissions_placed=elsewhere[1],
+        readmissions_elsewhere=elsewhere,
+        readmissions_placed=placed,
         printed=printed,
         hospital_effect=table.hospital_effect,
         average_effect=table.average_effect,
     )
 
 
-def _contribution(
+def measure_contribution(
     recomputed: MeasureReplication, printed: MeasureResult, neutrality_modifier: float | None
 ) -> float | None:
     """The measure's share of the reduction; None where it would count but a figure for it is not printed."""
@@ -340,9 +341,10 @@ def _contribution(
     return float(contributions(err, median, ratio, recomputed.eligible_discharges, neutrality_modifier))
 
 
-def _reduction(
+def total_reduction(
     measures: Mapping[str, MeasureReplication], rules: ProgramYear, neutrality_modifier: float | None, notes: list[str]
 ) -> float | None:
+    """The payment reduction; None, with a sentence added to `notes`, where a figure for it is not printed."""
     shares = [recomputed.contribution for recomputed in measures.values()]
     if neutrality_modifier is None or None in shares:
         unknown = [measure for measure, recomputed in measures.items() if recomputed.contribution is None]
@@ -463,13 +465,17 @@ def _compare_adjustment(ledger: _Ledger, report: HospitalReport, reduction: floa
     dual_stays = len(report.dual_stays)
     proportion = dual_stays / printed.stays if printed.stays else None
     ledger.compare(printed, "dual_stays", dual_stays, f"rows of '{report.dual_stays_sheet}'")
-    if proportion is not None:
-        remark = f"rows of '{report.dual_stays_sheet}' / total number of stays as printed"
-        if printed.dual_proportion:
-            implied = dual_stays / printed.dual_proportion
-            if abs(implied - round(implied)) < 1e-6 and round(implied) != printed.stays:
-                remark += f"; with {round(implied):,} stays in total they would agree"
-        ledger.compare(printed, "dual_proportion", proportion, remark)
+    if proportion is not None and not ledger.compare(
+        printed,
+        "dual_proportion",
+        proportion,
+        f"rows of '{report.dual_stays_sheet}' / total number of stays as printed",
+    ):
+        implied = dual_stays / printed.dual_proportion if printed.dual_proportion else 0.0
+        if abs(implied - round(implied)) < 1e-6 and round(implied) not in (0, printed.stays):
+            remark = "with the number found the dual proportion is as printed"
+            figure = TABLE_1_HEADINGS["stays"]
+            ledger.differs("place", printed, printed.row, "stays", figure, printed.stays or 0, round(implied), remark)
     if reduction is not None:
         how = "neutrality modifier x sum of DRG payment ratio x (ERR - median) over the measures that count, capped"
         shown = round_half_up(reduction)
@@ -573,53 +579,3 @@ def _compare_peer_group(ledger: _Ledger, report: HospitalReport, reference: Refe
         remark = "group of the printed dual proportion by the cuts in the reference table peer_group_cuts"
         figure = TABLE_1_HEADINGS["peer_group"]
         ledger.differs("national", printed, printed.row, "peer_group", figure, printed.peer_group, inside[0], remark)
-
-
-# ---- making a report -------------------------------------------------------------------------------------------------
-
-
-def with_figures(report: HospitalReport, reference: Reference) -> HospitalReport:
-    """`report` with every figure that its rows determine filled in as CMS prints it: 14 decimals, the factor 4.
-
-    For synthetic reports: rows, coefficients, intercepts, medians, payment ratios, neutrality modifier, peer group and total stays are
-    taken from `report`, counts, rates, ERR, indicators, dual proportion, reduction and factor are computed.
-    """
-    rules = reference.program_year(report.program_year)
-    modifier = report.payment_adjustment.neutrality_modifier
-    results = {}
-    measures = {}
-    for measure in MEASURES:
-        given, table = report.results[measure], report.discharges[measure]
-        found = _recompute(table, given, report.program_year, reference, (0, 0))
-        if measure in rules.measures_in_payment:
-            found = replace(found, contribution=_contribution(found, given, modifier))
-        else:
-            found = replace(found, contribution=0.0)
-        measures[measure] = found
-        has_cases = found.eligible_discharges > 0
-        results[measure] = replace(
-            given,
-            eligible_discharges=found.eligible_discharges if has_cases else None,
-            readmissions=found.readmissions if has_cases else None,
-            predicted=_as_printed(found.predicted),
-            expected=_as_printed(found.expected),
-            err=_as_printed(found.err),
-            drg_payment_ratio=given.drg_payment_ratio if has_cases else None,
-            penalty_indicator=found.penalty_indicator,
-            no_qualifying_cases=not has_cases,
-        )
-    reduction = _reduction(measures, rules, modifier, [])
-    adjustment = report.payment_adjustment
-    dual_stays = len(report.dual_stays)
-    adjustment = replace(
-        adjustment,
-        dual_stays=dual_stays,
-        dual_proportion=_as_printed(dual_stays / adjustment.stays) if adjustment.stays else None,
-        payment_reduction=round_half_up(reduction),
-        paf=round_half_up(None if reduction is None else 1.0 - reduction),
-    )
-    return replace(report, payment_adjustment=adjustment, results=results)
-
-
-def _as_printed(value: float | None) -> float | None:
-    return None if value is None else round(value, PRINTED_DECIMALS)

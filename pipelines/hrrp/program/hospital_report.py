@@ -77,6 +77,23 @@ DUAL_STAY_HEADINGS: dict[str, str] = {
     "discharge_date": "Discharge Date",
     "claim_type": "Claim Type",
 }
+# Sheets and rows of CMS's FY2025 workbook, for reports that are made rather than read.
+SHEET_NAMES: dict[str, str] = {
+    "table_1": "Table 1 Payment Adjustment",
+    "table_2": "Table 2 Hospital Results",
+    "AMI": "Table 3 Discharges AMI Readm",
+    "COPD": "Table 4 Discharges COPD Readm",
+    "HF": "Table 5 Discharges HF Readm",
+    "PN": "Table 6 Discharges PN Readm",
+    "CABG": "Table 7 Discharges CABG Readm",
+    "THA_TKA": "Table 8 Discharges HK Readm",
+    "table_9": "Table 9 Dual Stays",
+}
+TABLE_1_ROW = 6
+TABLE_2_FIRST_ROW = 6
+COEFFICIENT_ROW = 8
+FIRST_STAY_ROW = 9
+FIRST_DUAL_STAY_ROW = 7
 
 
 @dataclass(frozen=True, slots=True)
