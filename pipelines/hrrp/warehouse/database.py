@@ -112,7 +112,8 @@ class Warehouse:
         self._connection.execute("create schema if not exists reference")
         for table in reference.table_names():
             rows = reference.rows(table)
-            columns = list(rows[0]) if rows else []
+            # A table that ships without rows (a site's own) has the columns of the data dictionary.
+            columns = list(rows[0]) if rows else [name for owner, name in kinds if owner == f"reference.{table}"]
             frame = pd.DataFrame(rows, columns=columns, dtype=str)
             self._connection.register("reference_rows", frame)
             picked = ", ".join(

@@ -1,0 +1,82 @@
+-- Every stay after merging: first admission date, last discharge date and last discharge status of its parts, principal diagnosis
+-- and hospital of the first part.
+-- watch: stays = count(*)
+-- watch: merged = count(*) filter (parts > 1)
+with
+
+merged as (
+    select
+        stay_parts.stay_key,
+        count(*) as parts,
+        max(stays.discharge_date) as discharge_date,
+        arg_max(stays.discharge_status, row(stays.discharge_date, stays.stay_key)) as discharge_status,
+        sum(stays.base_operating_drg_amount) as base_operating_drg_amount
+    from cohort.stay_parts
+    inner join staging.stays on stay_parts.part_key = stays.stay_key
+    group by stay_parts.stay_key
+),
+
+principal_diagnoses as (
+    select
+        stay_key,
+        code
+    from staging.diagnoses
+    where is_principal
+),
+
+-- Without a payer on the stay, enrollment in the month of admission names it.
+enrolled_payers as (
+    select
+        person_key,
+        month,
+        case when ffs then 'FFS' when ma then 'MA' else 'other' end as payer
+    from staging.enrollment
+),
+
+enrollment_is_known as (
+    select coalesce(bool_or(present), false) as is_known
+    from intake.inputs
+    where input = 'enrollment'
+)
+
+select
+    stays.stay_key,
+    stays.stay_id,
+    stays.person_key,
+    stays.ccn,
+    stays.reported_ccn,
+    stays.admit_date,
+    merged.discharge_date,
+    merged.discharge_status,
+    discharge_status_codes.meaning as ended,
+    principal_diagnoses.code as principal_code,
+    -- Short-term acute hospitals, critical access hospitals among them, take part in transfers and readmissions.
+    stays.is_short_term_acute or stays.is_cah as is_acute,
+    stays.is_short_term_acute and not stays.is_cah as is_index_hospital,
+    coalesce(
+        stays.payer,
+        enrolled_payers.payer,
+        case when enrollment_is_known.is_known then 'other' end
+    ) as payer,
+    -- Age in whole years between birth and admission.
+    year(stays.admit_date) - year(persons.birth_date)
+    - case
+        when
+            (month(stays.admit_date), day(stays.admit_date)) < (month(persons.birth_date), day(persons.birth_date))
+            then 1
+        else 0
+    end as age,
+    persons.sex,
+    persons.death_date,
+    merged.base_operating_drg_amount,
+    merged.parts
+from merged
+inner join staging.stays using (stay_key)
+inner join staging.persons using (person_key)
+inner join reference.discharge_status_codes on merged.discharge_status = discharge_status_codes.code
+cross join enrollment_is_known
+left join principal_diagnoses using (stay_key)
+left join enrolled_payers
+    on stays.person_key = enrolled_payers.person_key
+    and cast(date_trunc('month', stays.admit_date) as date) = enrolled_payers.month
+order by stays.stay_key

@@ -1,0 +1,95 @@
+-- The records of diagnosis history that cannot be used, each with the first fault found: faults of form, a person that is not in the
+-- persons file, a record that stands there already.
+with
+
+typed as (
+    select
+        source_file,
+        row_number,
+        nullif(trim(person_id), '') as person_id,
+        nullif(trim(service_date), '') as date_text,
+        case when trim(service_date) like '____-__-__%' then try_cast(trim(service_date) as date) end as service_date,
+        upper(replace(trim(code), '.', '')) as code,
+        lower(trim(source)) as source
+    from intake.history_diagnoses
+),
+
+faults as (
+    select
+        *,
+        case
+            when person_id is null then ['person_id', 'blank', 'missing']
+            when date_text is null then ['service_date', 'blank', 'missing']
+            when service_date is null and regexp_full_match(date_text, '[0-9]{4}-[0-9]{2}-[0-9]{2}.*')
+                then ['service_date', 'impossible date', 'not a date']
+            when service_date is null
+                then ['service_date', 'text', 'not a date']
+            when coalesce(code, '') = '' then ['code', 'blank', 'missing']
+            when length(code) > 7
+                then ['code', 'too long', 'not a diagnosis code']
+            when length(code) < 3
+                then ['code', 'too short', 'not a diagnosis code']
+            when not regexp_full_match(code, '[0-9A-Z]+')
+                then ['code', 'text', 'not a diagnosis code']
+        end as fault
+    from typed
+),
+
+unknown_persons as (
+    select
+        faults.source_file,
+        faults.row_number
+    from faults
+    anti join staging.persons using (person_id)
+    where faults.fault is null
+),
+
+-- Records with equal fingerprints need a closer look.
+crowded as (
+    select hash(person_id, service_date, code, source) as fingerprint
+    from faults
+    where fault is null
+    group by fingerprint
+    having count(*) > 1
+),
+
+repeated as (
+    select
+        faults.source_file,
+        faults.row_number
+    from faults
+    semi join crowded
+        on hash(faults.person_id, faults.service_date, faults.code, faults.source) = crowded.fingerprint
+    semi join staging.persons using (person_id)
+    where faults.fault is null
+    qualify
+        row_number() over (
+            partition by faults.person_id, faults.service_date, faults.code, faults.source
+            order by faults.source_file, faults.row_number
+        ) > 1
+)
+
+select
+    source_file,
+    row_number,
+    fault[1] as column_name,
+    fault[2] as value_class,
+    fault[3] as reason
+from faults
+where fault is not null
+union all
+select
+    source_file,
+    row_number,
+    'person_id' as column_name,
+    'unknown code' as value_class,
+    'person not in persons' as reason
+from unknown_persons
+union all
+select
+    source_file,
+    row_number,
+    'code' as column_name,
+    'copy' as value_class,
+    'duplicate' as reason
+from repeated

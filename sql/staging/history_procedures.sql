@@ -1,0 +1,12 @@
+-- Every usable procedure of a person's history from other claims: outpatient, professional, or inpatient stays that the stays file
+-- does not hold.
+select
+    persons.person_key,
+    cast(trim(history_procedures.service_date) as date) as service_date,
+    upper(replace(trim(history_procedures.code), '.', '')) as code,
+    nullif(lower(trim(history_procedures.source)), '') as source
+from intake.history_procedures
+inner join staging.persons on trim(history_procedures.person_id) = persons.person_id
+anti join staging.history_procedure_faults
+    on history_procedures.row_number = history_procedure_faults.row_number
+    and history_procedures.source_file = history_procedure_faults.source_file

@@ -1,0 +1,119 @@
+-- The procedure records that cannot be used, each with the first fault found: faults of form, no usable stay to belong to, a line
+-- that stands there already.
+with
+
+typed as (
+    select
+        source_file,
+        row_number,
+        nullif(trim(stay_id), '') as stay_id,
+        nullif(trim(sequence), '') as sequence_text,
+        try_cast(trim(sequence) as integer) as sequence,
+        upper(replace(trim(code), '.', '')) as code,
+        nullif(trim(procedure_date), '') as date_text,
+        case when trim(procedure_date) like '____-__-__%' then try_cast(trim(procedure_date) as date) end as procedure_date
+    from intake.procedures
+),
+
+form_faults as (
+    select
+        source_file,
+        row_number,
+        case
+            when stay_id is null then ['stay_id', 'blank', 'missing']
+            when sequence_text is null then ['sequence', 'blank', 'missing']
+            when sequence is null then ['sequence', 'text', 'not a number']
+            when sequence < 1
+                then ['sequence', 'number out of range', 'not a place']
+            when coalesce(code, '') = '' then ['code', 'blank', 'missing']
+            when length(code) > 7
+                then ['code', 'too long', 'not a procedure code']
+            when length(code) < 3
+                then ['code', 'too short', 'not a procedure code']
+            when not regexp_full_match(code, '[0-9A-Z]+')
+                then ['code', 'text', 'not a procedure code']
+            when date_text is not null
+            and procedure_date is null
+            and regexp_full_match(date_text, '[0-9]{4}-[0-9]{2}-[0-9]{2}.*')
+                then ['procedure_date', 'impossible date', 'not a date']
+            when date_text is not null and procedure_date is null
+                then ['procedure_date', 'text', 'not a date']
+        end as fault
+    from typed
+),
+
+-- A procedure of a stay that is not in the file, or of a stay that could not be used, belongs to nothing.
+stay_faults as (
+    select
+        typed.source_file,
+        typed.row_number,
+        case
+            when stay_faults.reason is null then 'stay not in stays'
+            when stay_faults.reason = 'duplicate' then 'duplicate'
+            else 'stay rejected'
+        end as reason
+    from typed
+    anti join staging.stays using (stay_id)
+    left join (
+        select
+            stay_id,
+            min(reason) as reason
+        from staging.stay_faults
+        where stay_id is not null
+        group by stay_id
+    ) as stay_faults using (stay_id)
+    where typed.stay_id is not null
+),
+
+repeated as (
+    select
+        typed.source_file,
+        typed.row_number
+    from typed
+    inner join form_faults using (source_file, row_number)
+    where form_faults.fault is null
+    qualify
+        row_number() over (
+            partition by typed.stay_id, typed.sequence, typed.code, typed.procedure_date
+            order by typed.source_file, typed.row_number
+        ) > 1
+),
+
+faults as (
+    select
+        source_file,
+        row_number,
+        fault[1] as column_name,
+        fault[2] as value_class,
+        fault[3] as reason,
+        1 as position
+    from form_faults
+    where fault is not null
+    union all
+    select
+        source_file,
+        row_number,
+        'stay_id' as column_name,
+        'unknown code' as value_class,
+        reason,
+        2 as position
+    from stay_faults
+    union all
+    select
+        source_file,
+        row_number,
+        'sequence' as column_name,
+        'copy' as value_class,
+        'duplicate' as reason,
+        3 as position
+    from repeated
+)
+
+select
+    source_file,
+    row_number,
+    arg_min(column_name, position) as column_name,
+    arg_min(value_class, position) as value_class,
+    arg_min(reason, position) as reason
+from faults
+group by source_file, row_number

@@ -1,0 +1,12 @@
+-- Every usable procedure line of a stay, once.
+-- watch: procedures = count(*)
+select
+    stays.stay_key,
+    cast(trim(procedures.sequence) as integer) as sequence,
+    upper(replace(trim(procedures.code), '.', '')) as code,
+    try_cast(nullif(trim(procedures.procedure_date), '') as date) as procedure_date
+from intake.procedures
+inner join staging.stays on trim(procedures.stay_id) = stays.stay_id
+anti join staging.procedure_faults
+    on procedures.row_number = procedure_faults.row_number
+    and procedures.source_file = procedure_faults.source_file
