@@ -121,11 +121,11 @@ def test_the_kind_of_damage_is_named_and_nothing_of_the_row(tmp_path: Path) -> N
     found, result = read(path)
     assert found == [("S1", "I1", "a", 2)]
     assert [(r.row_number, r.column_name, r.value_class, r.reason) for r in result.rejects] == [
-        (3, None, "too few fields", "wrong_number_of_fields"),
-        (4, None, "too many fields", "wrong_number_of_fields"),
-        (5, None, "broken quotation mark", "unreadable_record"),
-        (6, "stay_id", "bytes that are not UTF-8", "undecodable"),
-        (7, "code", "line break", "unreadable_record"),
+        (3, None, "too few fields", "wrong number of fields"),
+        (4, None, "too many fields", "wrong number of fields"),
+        (5, None, "broken quotation mark", "broken record"),
+        (6, "stay_id", "bytes that are not UTF-8", "not UTF-8 text"),
+        (7, "code", "line break", "broken record"),
     ]
     assert "SECRET" not in repr(result)
 

@@ -648,7 +648,7 @@ def _sieve(path: Path, clean: Path, heading: Heading, fields: tuple[Field, ...])
             except _BrokenQuote:
                 if more:
                     raise _unterminated(name, number) from None
-                reject("broken quotation mark" if quoted else "broken line end", "unreadable_record")
+                reject("broken quotation mark" if quoted else "broken line end", "broken record")
                 continue
             if number == 1:
                 continue
@@ -683,7 +683,7 @@ def _sieve(path: Path, clean: Path, heading: Heading, fields: tuple[Field, ...])
 
 
 def _miscount(count: int, width: int) -> tuple[str, str]:
-    return "too few fields" if count < width else "too many fields", "wrong_number_of_fields"
+    return "too few fields" if count < width else "too many fields", "wrong number of fields"
 
 
 def _damage(values: list[bytes], body: bytes, strict: dict[int, str]) -> tuple[str, str, str | None] | None:
@@ -692,18 +692,18 @@ def _damage(values: list[bytes], body: bytes, strict: dict[int, str]) -> tuple[s
     Monstrous length or zero bytes count anywhere; line breaks and bytes that are not UTF-8 in columns that are no free text.
     """
     if len(body) > LONGEST_RECORD:
-        return "more than a million bytes", "unreadable_record", None
+        return "more than a million bytes", "broken record", None
     if b"\0" in body:
-        return "zero bytes", "undecodable", None
+        return "zero bytes", "not UTF-8 text", None
     for position, column in strict.items():
         value = values[position]
         if b"\n" in value:
-            return "line break", "unreadable_record", column
+            return "line break", "broken record", column
         if not value.isascii():
             try:
                 value.decode("utf-8")
             except UnicodeDecodeError:
-                return "bytes that are not UTF-8", "undecodable", column
+                return "bytes that are not UTF-8", "not UTF-8 text", column
     return None
 
 
