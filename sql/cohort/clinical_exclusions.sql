@@ -24,8 +24,9 @@ lvad_or_transplant as (
         judged.stay_key,
         'lvad_or_transplant' as reason
     from judged
-    where judged.measure = 'HF'
-    and judged.stay_key in (select assist_device_stays.stay_key from assist_device_stays)
+    where
+        judged.measure = 'HF'
+        and judged.stay_key in (select assist_device_stays.stay_key from assist_device_stays)
 ),
 
 -- CABG: not isolated if the code of another operation of the list is present.
@@ -36,13 +37,15 @@ not_isolated_cabg as (
         judged.stay_key,
         'not_isolated_cabg' as reason
     from judged
-    where judged.measure = 'CABG'
-    and judged.stay_key in (
-        select stay_roles.stay_key
-        from cohort.stay_roles
-        where stay_roles.measure = 'CABG'
-        and stay_roles.role = 'exclude_concomitant_procedure'
-    )
+    where
+        judged.measure = 'CABG'
+        and judged.stay_key in (
+            select stay_roles.stay_key
+            from cohort.stay_roles
+            where
+                stay_roles.measure = 'CABG'
+                and stay_roles.role = 'exclude_concomitant_procedure'
+        )
 ),
 
 -- CABG: only the first is an index admission, the earliest isolated bypass discharged in the period, before other exclusions.
@@ -107,8 +110,9 @@ not_elective_primary as (
         joint_exclusions.reason
     from judged
     inner join joint_exclusions using (stay_key)
-    where judged.measure = 'THA_TKA'
-    and joint_exclusions.reason is not null
+    where
+        judged.measure = 'THA_TKA'
+        and joint_exclusions.reason is not null
 ),
 
 -- COVID-19 rule: in its years an index stay with COVID-19, principal or secondary present on admission, is excluded ...
@@ -125,22 +129,24 @@ covid_19 as (
         'covid_19' as reason
     from judged
     inner join reference.program_years using (program_year)
-    where program_years.covid_rule = 'excluded'
-    and (
-        judged.stay_key in (select covid_stays.stay_key from covid_stays)
-        -- ... and with covid_return = drop_index also one whose first return has COVID-19.
-        or (
-            $covid_return = 'drop_index'
-            and judged.stay_key in (
-                select period_stays.stay_key
-                from cohort.period_stays
-                inner join cohort.return_candidates using (last_stay_key)
-                where period_stays.measure = judged.measure
-                and return_candidates.position = 1
-                and return_candidates.has_covid
+    where
+        program_years.covid_rule = 'excluded'
+        and (
+            judged.stay_key in (select covid_stays.stay_key from covid_stays)
+            -- ... and with covid_return = drop_index also one whose first return has COVID-19.
+            or (
+                $covid_return = 'drop_index'
+                and judged.stay_key in (
+                    select period_stays.stay_key
+                    from cohort.period_stays
+                    inner join cohort.return_candidates using (last_stay_key)
+                    where
+                        period_stays.measure = judged.measure
+                        and return_candidates.position = 1
+                        and return_candidates.has_covid
+                )
             )
         )
-    )
 )
 
 select * from lvad_or_transplant

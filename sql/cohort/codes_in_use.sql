@@ -2,16 +2,24 @@
 with
 
 codes as (
-    select distinct 'ICD10CM' as code_system, code
+    select distinct
+        'ICD10CM' as code_system,
+        code
     from staging.diagnoses
     union
-    select distinct 'ICD10CM' as code_system, code
+    select distinct
+        'ICD10CM' as code_system,
+        code
     from staging.history_diagnoses
     union
-    select distinct 'ICD10PCS' as code_system, code
+    select distinct
+        'ICD10PCS' as code_system,
+        code
     from staging.procedures
     union
-    select distinct 'ICD10PCS' as code_system, code
+    select distinct
+        'ICD10PCS' as code_system,
+        code
     from staging.history_procedures
 )
 

@@ -26,8 +26,9 @@ died_in_hospital as (
         stay_key,
         'died_in_hospital' as reason
     from judged
-    where ended = 'died'
-    or last_ended = 'died'
+    where
+        ended = 'died'
+        or last_ended = 'died'
 ),
 
 -- Not against medical advice.
@@ -60,8 +61,9 @@ transferred_out as (
         stay_key,
         'transferred_out' as reason
     from judged
-    where transfer_attribution <> 'first_hospital'
-    and stay_key in (select transfer_pairs.from_stay_key from cohort.transfer_pairs)
+    where
+        transfer_attribution <> 'first_hospital'
+        and stay_key in (select transfer_pairs.from_stay_key from cohort.transfer_pairs)
 ),
 
 -- THA/TKA: stays transferred in for the surgery are excluded too.
@@ -72,8 +74,9 @@ transferred_in as (
         stay_key,
         'transferred_in' as reason
     from judged
-    where transfer_attribution = 'operating_hospital'
-    and stay_key in (select transfer_pairs.to_stay_key from cohort.transfer_pairs)
+    where
+        transfer_attribution = 'operating_hospital'
+        and stay_key in (select transfer_pairs.to_stay_key from cohort.transfer_pairs)
 ),
 
 -- AMI: drop stays with admission date = discharge date.
@@ -84,8 +87,9 @@ same_day_discharge as (
         stay_key,
         'same_day_discharge' as reason
     from judged
-    where same_day_discharge_excluded
-    and admit_date = discharge_date
+    where
+        same_day_discharge_excluded
+        and admit_date = discharge_date
 )
 
 select * from died_in_hospital

@@ -16,9 +16,10 @@ in_the_year_before as (
         earlier.stay_key as earlier_stay_key
     from judged
     inner join cohort.stays as earlier
-        on judged.person_key = earlier.person_key
-        and earlier.stay_key < judged.stay_key
-        and earlier.discharge_date between judged.admit_date - $lookback_days::integer and judged.admit_date
+        on
+            judged.person_key = earlier.person_key
+            and judged.stay_key > earlier.stay_key
+            and earlier.discharge_date between judged.admit_date - $lookback_days::integer and judged.admit_date
 ),
 
 earlier_in_chain as (

@@ -19,15 +19,16 @@ judged as (
 ),
 
 -- Without an enrollment file its rules are skipped.
+enrollment_file as (
+    select coalesce(bool_or(present), false) as is_present
+    from intake.inputs
+    where input = 'enrollment'
+),
+
 tested as (
     select judged.*
     from judged
-    semi join (
-        select input
-        from intake.inputs
-        where input = 'enrollment'
-        and present
-    ) on true
+    inner join enrollment_file on enrollment_file.is_present
 ),
 
 -- Enrolled in Part A and Part B for the 12 full months before the admission month, in fee for service or, in the years that count
@@ -39,11 +40,12 @@ enrolled_before as (
         tested.stay_key
     from tested
     inner join cohort.enrollment_spans as span
-        on tested.person_key = span.person_key
-        and tested.medicare_advantage = span.medicare_advantage
-        and span.parts = 'parts_a_and_b'
-        and span.first_month <= tested.admission_month - $enrollment_months_before
-        and span.last_month >= tested.admission_month - 1
+        on
+            tested.person_key = span.person_key
+            and tested.medicare_advantage = span.medicare_advantage
+            and span.parts = 'parts_a_and_b'
+            and span.first_month <= tested.admission_month - $enrollment_months_before
+            and span.last_month >= tested.admission_month - 1
 ),
 
 -- In Part A during the admission month.
@@ -54,10 +56,11 @@ enrolled_at_admission as (
         tested.stay_key
     from tested
     inner join cohort.enrollment_spans as span
-        on tested.person_key = span.person_key
-        and tested.medicare_advantage = span.medicare_advantage
-        and span.parts = 'part_a'
-        and tested.admission_month between span.first_month and span.last_month
+        on
+            tested.person_key = span.person_key
+            and tested.medicare_advantage = span.medicare_advantage
+            and span.parts = 'part_a'
+            and tested.admission_month between span.first_month and span.last_month
 ),
 
 -- Covered after discharge: Part A in the month after the discharge month.
@@ -68,10 +71,11 @@ enrolled_after as (
         tested.stay_key
     from tested
     inner join cohort.enrollment_spans as span
-        on tested.person_key = span.person_key
-        and tested.medicare_advantage = span.medicare_advantage
-        and span.parts = 'part_a'
-        and tested.discharge_month + 1 between span.first_month and span.last_month
+        on
+            tested.person_key = span.person_key
+            and tested.medicare_advantage = span.medicare_advantage
+            and span.parts = 'part_a'
+            and tested.discharge_month + 1 between span.first_month and span.last_month
 ),
 
 -- A patient who dies within 30 days of discharge satisfies the rule automatically.
@@ -102,8 +106,9 @@ not_over_yet as (
     from judged
     inner join last_known_day on judged.follow_up_end > last_known_day.last_day
     left join died_within_follow_up as died using (program_year, measure, stay_key)
-    where died.stay_key is null
-    or not $death_completes_follow_up
+    where
+        died.stay_key is null
+        or not $death_completes_follow_up
 )
 
 select
@@ -114,8 +119,9 @@ select
 from tested
 left join enrolled_before using (program_year, measure, stay_key)
 left join enrolled_at_admission using (program_year, measure, stay_key)
-where enrolled_before.stay_key is null
-or enrolled_at_admission.stay_key is null
+where
+    enrolled_before.stay_key is null
+    or enrolled_at_admission.stay_key is null
 union all
 select
     tested.program_year,

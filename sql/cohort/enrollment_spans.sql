@@ -15,19 +15,35 @@ needed as (
 ),
 
 covered as (
-    select person_key, month_number, 'part_a' as parts, false as medicare_advantage
+    select
+        person_key,
+        month_number,
+        'part_a' as parts,
+        false as medicare_advantage
     from needed
     where part_a and ffs
     union all
-    select person_key, month_number, 'part_a' as parts, true as medicare_advantage
+    select
+        person_key,
+        month_number,
+        'part_a' as parts,
+        true as medicare_advantage
     from needed
     where part_a and (ffs or ma)
     union all
-    select person_key, month_number, 'parts_a_and_b' as parts, false as medicare_advantage
+    select
+        person_key,
+        month_number,
+        'parts_a_and_b' as parts,
+        false as medicare_advantage
     from needed
     where part_a and part_b and ffs
     union all
-    select person_key, month_number, 'parts_a_and_b' as parts, true as medicare_advantage
+    select
+        person_key,
+        month_number,
+        'parts_a_and_b' as parts,
+        true as medicare_advantage
     from needed
     where part_a and part_b and (ffs or ma)
 ),

@@ -14,11 +14,12 @@ heart_failure as (
 device_stays as (
     select distinct stay_key
     from cohort.stay_roles
-    where measure = 'HF'
-    and (
-        role = 'exclude_if_procedure_index_or_12m'
-        or (role = 'exclude_if_status_dx_12m_optional' and $optional_assist_device_status)
-    )
+    where
+        measure = 'HF'
+        and (
+            role = 'exclude_if_procedure_index_or_12m'
+            or (role = 'exclude_if_status_dx_12m_optional' and $optional_assist_device_status)
+        )
 ),
 
 device_codes as (
@@ -26,11 +27,12 @@ device_codes as (
         code_system,
         code
     from cohort.code_roles
-    where measure = 'HF'
-    and (
-        role = 'exclude_if_procedure_index_or_12m'
-        or (role = 'exclude_if_status_dx_12m_optional' and $optional_assist_device_status)
-    )
+    where
+        measure = 'HF'
+        and (
+            role = 'exclude_if_procedure_index_or_12m'
+            or (role = 'exclude_if_status_dx_12m_optional' and $optional_assist_device_status)
+        )
 ),
 
 other_claims as (
@@ -67,9 +69,10 @@ on_another_claim as (
     select heart_failure.stay_key
     from heart_failure
     inner join other_claims
-        on heart_failure.person_key = other_claims.person_key
-        and other_claims.service_date >= heart_failure.admit_date - $lookback_days::integer
-        and other_claims.service_date < heart_failure.admit_date
+        on
+            heart_failure.person_key = other_claims.person_key
+            and other_claims.service_date >= heart_failure.admit_date - $lookback_days::integer
+            and heart_failure.admit_date > other_claims.service_date
 )
 
 select stay_key

@@ -37,8 +37,9 @@ diagnosis_lists as (
         bool_or(planned_codes.list = 'acute_diagnosis') as is_acute
     from candidates
     inner join cohort.planned_codes
-        on candidates.principal_code = planned_codes.code
-        and planned_codes.code_system = 'ICD10CM'
+        on
+            candidates.principal_code = planned_codes.code
+            and planned_codes.code_system = 'ICD10CM'
     group by candidates.stay_key
 ),
 

@@ -20,8 +20,9 @@ select distinct
     'prior_30_days' as reason
 from cohort.period_stays
 inner join index_stays
-    on period_stays.program_year = index_stays.program_year
-    and period_stays.measure = index_stays.measure
-    and period_stays.person_key = index_stays.person_key
-    and period_stays.stay_key > index_stays.stay_key
-    and period_stays.admit_date - index_stays.discharge_date between 0 and $prior_index_days
+    on
+        period_stays.program_year = index_stays.program_year
+        and period_stays.measure = index_stays.measure
+        and period_stays.person_key = index_stays.person_key
+        and period_stays.stay_key > index_stays.stay_key
+        and period_stays.admit_date - index_stays.discharge_date between 0 and $prior_index_days

@@ -13,20 +13,23 @@ judged as (
 ),
 
 -- A person who died in hospital is not admitted afterwards.
-admitted_after_death_in_hospital as (
+followed as (
+    select
+        stay_key,
+        ended,
+        discharge_date,
+        max(admit_date) over (
+            partition by person_key order by stay_key rows between 1 following and unbounded following
+        ) as last_admission
+    from cohort.stays
+),
+
+died_before_later_stays as (
     select stay_key
-    from (
-        select
-            stay_key,
-            ended,
-            discharge_date,
-            max(admit_date) over (
-                partition by person_key order by stay_key rows between 1 following and unbounded following
-            ) as last_admission
-        from cohort.stays
-    )
-    where ended = 'died'
-    and last_admission >= discharge_date
+    from followed
+    where
+        ended = 'died'
+        and last_admission >= discharge_date
 ),
 
 -- Data sanity: age over 115, unknown sex, unreliable death dates (admission after death, in-hospital death followed by later
@@ -38,11 +41,12 @@ implausible_record as (
         stay_key,
         'implausible_record' as reason
     from judged
-    where age > $maximum_age
-    or sex is null
-    or admit_date > death_date
-    or discharge_date - admit_date > $longest_stay_days
-    or stay_key in (select admitted.stay_key from admitted_after_death_in_hospital as admitted)
+    where
+        age > $maximum_age
+        or sex is null
+        or admit_date > death_date
+        or discharge_date - admit_date > $longest_stay_days
+        or stay_key in (select died_before_later_stays.stay_key from died_before_later_stays)
 ),
 
 -- Short-term acute-care hospital; stays at critical access hospitals are never index stays.
@@ -65,8 +69,9 @@ excluded_quarter as (
         'excluded_quarter' as reason
     from judged
     inner join staging.excluded_quarters
-        on judged.discharge_date between excluded_quarters.quarter_start and excluded_quarters.quarter_end
-        and excluded_quarters.ccn in (judged.ccn, judged.reported_ccn)
+        on
+            judged.discharge_date between excluded_quarters.quarter_start and excluded_quarters.quarter_end
+            and excluded_quarters.ccn in (judged.ccn, judged.reported_ccn)
 ),
 
 -- Paid by Medicare fee for service or, in the years that count it, by Medicare Advantage; a payer that is not known passes.
@@ -78,8 +83,9 @@ payer as (
         'payer' as reason
     from judged
     inner join reference.program_years using (program_year)
-    where judged.payer <> 'FFS'
-    and not (judged.payer = 'MA' and program_years.medicare_advantage)
+    where
+        judged.payer <> 'FFS'
+        and not (judged.payer = 'MA' and program_years.medicare_advantage)
 ),
 
 -- Age at admission >= 65.

@@ -19,7 +19,7 @@ returns as (
     select
         departures.last_stay_key,
         departures.ccn <> stays.ccn as at_other_hospital,
-        departures.principal_code is not distinct from stays.principal_code as same_diagnosis,
+        coalesce(departures.principal_code = stays.principal_code, false) as same_diagnosis,
         departures.ended,
         stays.stay_key,
         stays.principal_code,
@@ -27,10 +27,11 @@ returns as (
         stays.admit_date - departures.discharge_date as days
     from departures
     inner join cohort.stays
-        on departures.person_key = stays.person_key
-        and departures.last_stay_key <> stays.stay_key
-        and stays.admit_date >= departures.discharge_date
-        and stays.admit_date <= departures.discharge_date + $outcome_days::integer
+        on
+            departures.person_key = stays.person_key
+            and departures.last_stay_key <> stays.stay_key
+            and departures.discharge_date <= stays.admit_date
+            and stays.admit_date <= departures.discharge_date + $outcome_days::integer
     where stays.is_acute
 ),
 
@@ -48,8 +49,9 @@ transfers as (
         last_stay_key,
         stay_key
     from returns
-    where at_other_hospital
-    and days <= $transfer_days
+    where
+        at_other_hospital
+        and days <= $transfer_days
 ),
 
 -- A same-day return to the same hospital with the same principal diagnosis is the same stay.
@@ -58,9 +60,10 @@ duplicates as (
         last_stay_key,
         stay_key
     from returns
-    where not at_other_hospital
-    and days = 0
-    and same_diagnosis
+    where
+        not at_other_hospital
+        and days = 0
+        and same_diagnosis
 ),
 
 -- Rehabilitation as principal diagnosis is not counted at all.
@@ -80,9 +83,10 @@ psychiatric as (
         returns.stay_key
     from returns
     inner join exceptions on returns.principal_code = exceptions.code
-    where exceptions.exception = 'psychiatric'
-    and returns.ended = 'psychiatric'
-    and returns.days <= $psychiatric_return_days
+    where
+        exceptions.exception = 'psychiatric'
+        and returns.ended = 'psychiatric'
+        and returns.days <= $psychiatric_return_days
 ),
 
 removed as (

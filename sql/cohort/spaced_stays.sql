@@ -59,10 +59,11 @@ walk as (
         end as index_discharges
     from walk
     inner join eligible
-        on walk.program_year = eligible.program_year
-        and walk.measure = eligible.measure
-        and walk.person_key = eligible.person_key
-        and walk.position + 1 = eligible.position
+        on
+            walk.program_year = eligible.program_year
+            and walk.measure = eligible.measure
+            and walk.person_key = eligible.person_key
+            and walk.position + 1 = eligible.position
 )
 
 select

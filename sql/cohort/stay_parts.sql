@@ -28,10 +28,11 @@ condition_codes as (
         code,
         min(measure) as condition
     from cohort.code_roles
-    where role = 'principal_dx'
-    and code_system = 'ICD10CM'
-    and $merge_adjacent_stays = 'same_measure'
-    and list_contains(string_split($same_measure_merge, ' '), measure)
+    where
+        role = 'principal_dx'
+        and code_system = 'ICD10CM'
+        and $merge_adjacent_stays = 'same_measure'
+        and list_contains(string_split($same_measure_merge, ' '), measure)
     group by code
 ),
 

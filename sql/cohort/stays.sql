@@ -77,6 +77,7 @@ inner join reference.discharge_status_codes on merged.discharge_status = dischar
 cross join enrollment_is_known
 left join principal_diagnoses using (stay_key)
 left join enrolled_payers
-    on stays.person_key = enrolled_payers.person_key
-    and cast(date_trunc('month', stays.admit_date) as date) = enrolled_payers.month
+    on
+        stays.person_key = enrolled_payers.person_key
+        and cast(date_trunc('month', stays.admit_date) as date) = enrolled_payers.month
 order by stays.stay_key

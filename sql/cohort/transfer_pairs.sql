@@ -12,8 +12,9 @@ departures as (
         unnest(range(0, $transfer_days + 1)) as days,
         discharge_date
     from cohort.stays
-    where is_acute
-    and ended <> 'died'
+    where
+        is_acute
+        and ended <> 'died'
 )
 
 select
@@ -21,11 +22,13 @@ select
     arrivals.stay_key as to_stay_key
 from departures
 inner join cohort.stays as arrivals
-    on departures.person_key = arrivals.person_key
-    and departures.discharge_date + departures.days::integer = arrivals.admit_date
-where arrivals.is_acute
--- Different hospital.
-and departures.ccn <> arrivals.ccn
--- Pairs only go forward, in order of admission, discharge and stay id.
-and departures.stay_key < arrivals.stay_key
+    on
+        departures.person_key = arrivals.person_key
+        and departures.discharge_date + departures.days::integer = arrivals.admit_date
+where
+    arrivals.is_acute
+    -- Different hospital.
+    and departures.ccn <> arrivals.ccn
+    -- Pairs only go forward, in order of admission, discharge and stay id.
+    and departures.stay_key < arrivals.stay_key
 order by from_stay_key, to_stay_key

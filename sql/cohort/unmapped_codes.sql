@@ -41,8 +41,9 @@ first_returns as (
     from occurrences
     inner join cohort.stay_parts on occurrences.stay_key = stay_parts.part_key
     inner join cohort.readmissions on stay_parts.stay_key = readmissions.readmission_stay_key
-    where occurrences.is_principal
-    and (readmissions.unplanned_readmission or occurrences.code_system = 'ICD10CM')
+    where
+        occurrences.is_principal
+        and (readmissions.unplanned_readmission or occurrences.code_system = 'ICD10CM')
 ),
 
 first_return_counts as (

@@ -38,8 +38,9 @@ payments as (
         / any_value(date_diff('month', months.start_date, months.end_date)) as annual_payments
     from cohort.stays
     inner join months on stays.discharge_date >= months.start_date and stays.discharge_date < months.end_date
-    where stays.is_index_hospital
-    and coalesce(stays.payer, 'FFS') = 'FFS'
+    where
+        stays.is_index_hospital
+        and coalesce(stays.payer, 'FFS') = 'FFS'
     group by stays.ccn
 ),
 

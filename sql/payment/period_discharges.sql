@@ -15,7 +15,9 @@ inner join reference.applicable_periods
     on stays.discharge_date between applicable_periods.start_date and applicable_periods.end_date
 semi join intake.run_program_years using (program_year)
 anti join staging.excluded_quarters
-    on stays.discharge_date between excluded_quarters.quarter_start and excluded_quarters.quarter_end
-    and excluded_quarters.ccn in (stays.ccn, stays.reported_ccn)
-where stays.is_index_hospital
-and coalesce(stays.payer, 'FFS') in ('FFS', 'MA')
+    on
+        stays.discharge_date between excluded_quarters.quarter_start and excluded_quarters.quarter_end
+        and excluded_quarters.ccn in (stays.ccn, stays.reported_ccn)
+where
+    stays.is_index_hospital
+    and coalesce(stays.payer, 'FFS') in ('FFS', 'MA')

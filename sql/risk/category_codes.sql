@@ -32,8 +32,9 @@ select
 from categories
 inner join reference.risk_variable_ccs using (cc)
 anti join taken_out
-    on risk_variable_ccs.measure = taken_out.measure
-    and risk_variable_ccs.variable_key = taken_out.variable_key
-    and categories.code = taken_out.code
+    on
+        risk_variable_ccs.measure = taken_out.measure
+        and risk_variable_ccs.variable_key = taken_out.variable_key
+        and categories.code = taken_out.code
 group by risk_variable_ccs.measure, risk_variable_ccs.variable_key, categories.code
 order by all

@@ -11,8 +11,9 @@ from_history as (
     from risk.index_stays
     inner join risk.history_codes using (stay_key)
     inner join risk.category_codes
-        on index_stays.measure = category_codes.measure
-        and history_codes.code = category_codes.code
+        on
+            index_stays.measure = category_codes.measure
+            and history_codes.code = category_codes.code
 ),
 
 -- A complication of care that stands on the index stay only is dropped or, in the years with the present-on-admission rule, kept
@@ -30,8 +31,9 @@ from_index_stay as (
     from risk.index_stays
     inner join risk.index_codes using (stay_key)
     inner join risk.category_codes
-        on index_stays.measure = category_codes.measure
-        and index_codes.code = category_codes.code
+        on
+            index_stays.measure = category_codes.measure
+            and index_codes.code = category_codes.code
     where index_codes.is_secondary
 ),
 

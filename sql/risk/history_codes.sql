@@ -38,9 +38,10 @@ other_claims as (
         history_diagnoses.code
     from indexed
     inner join staging.history_diagnoses
-        on indexed.person_key = history_diagnoses.person_key
-        and history_diagnoses.service_date >= indexed.admit_date - $lookback_days::integer
-        and history_diagnoses.service_date < indexed.admit_date
+        on
+            indexed.person_key = history_diagnoses.person_key
+            and history_diagnoses.service_date >= indexed.admit_date - $lookback_days::integer
+            and indexed.admit_date > history_diagnoses.service_date
     semi join codes_needed on history_diagnoses.code = codes_needed.code
 )
 

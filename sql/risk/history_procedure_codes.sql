@@ -32,9 +32,10 @@ other_claims as (
         history_procedures.code
     from indexed
     inner join staging.history_procedures
-        on indexed.person_key = history_procedures.person_key
-        and history_procedures.service_date >= indexed.admit_date - $lookback_days::integer
-        and history_procedures.service_date < indexed.admit_date
+        on
+            indexed.person_key = history_procedures.person_key
+            and history_procedures.service_date >= indexed.admit_date - $lookback_days::integer
+            and indexed.admit_date > history_procedures.service_date
     semi join codes_needed on history_procedures.code = codes_needed.code
 )
 

@@ -56,5 +56,6 @@ select
 from cohort.index_admissions
 inner join rules using (program_year)
 inner join values_of_stays using (measure, stay_key)
-where values_of_stays.counts_always
-or rules.poa_rule = 'present_on_admission'
+where
+    values_of_stays.counts_always
+    or rules.poa_rule = 'present_on_admission'

@@ -9,9 +9,10 @@ on_index_stay as (
     from risk.index_stays
     inner join risk.index_codes using (stay_key)
     inner join risk.variable_codes
-        on index_stays.measure = variable_codes.measure
-        and index_codes.code = variable_codes.code
-        and variable_codes.code_system = 'ICD10CM'
+        on
+            index_stays.measure = variable_codes.measure
+            and index_codes.code = variable_codes.code
+            and variable_codes.code_system = 'ICD10CM'
     -- index_principal: the principal diagnosis of the index stay.
     where (variable_codes.place = 'index_principal' and index_codes.is_principal)
     -- index_secondary_poa: a secondary diagnosis of the index stay that was present on admission.
@@ -30,9 +31,10 @@ in_history as (
     from risk.index_stays
     inner join risk.history_codes using (stay_key)
     inner join risk.variable_codes
-        on index_stays.measure = variable_codes.measure
-        and history_codes.code = variable_codes.code
-        and variable_codes.code_system = 'ICD10CM'
+        on
+            index_stays.measure = variable_codes.measure
+            and history_codes.code = variable_codes.code
+            and variable_codes.code_system = 'ICD10CM'
     -- history: before the index stay only.
     where variable_codes.place in ('any_secondary', 'any', 'history')
 ),
@@ -46,9 +48,10 @@ in_history_procedures as (
     from risk.index_stays
     inner join risk.history_procedure_codes using (stay_key)
     inner join risk.variable_codes
-        on index_stays.measure = variable_codes.measure
-        and history_procedure_codes.code = variable_codes.code
-        and variable_codes.code_system = 'ICD10PCS'
+        on
+            index_stays.measure = variable_codes.measure
+            and history_procedure_codes.code = variable_codes.code
+            and variable_codes.code_system = 'ICD10PCS'
     where variable_codes.place = 'procedure_12m'
 )
 

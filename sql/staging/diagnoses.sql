@@ -12,5 +12,6 @@ from intake.diagnoses
 inner join staging.stays on trim(diagnoses.stay_id) = stays.stay_id
 left join reference.poa_codes on upper(trim(diagnoses.poa)) = poa_codes.code
 anti join staging.diagnosis_faults
-    on diagnoses.row_number = diagnosis_faults.row_number
-    and diagnoses.source_file = diagnosis_faults.source_file
+    on
+        diagnoses.row_number = diagnosis_faults.row_number
+        and diagnoses.source_file = diagnosis_faults.source_file

@@ -88,7 +88,7 @@ repeated as (
     select
         source_file,
         row_number,
-        code = first_value(code) over place and poa is not distinct from first_value(poa) over place as is_duplicate
+        [code, poa] = first_value([code, poa]) over place as is_duplicate
     from places
     window place as (partition by stay_id, sequence order by source_file, row_number)
     qualify row_number() over place > 1

@@ -14,5 +14,6 @@ select
 from intake.enrollment
 inner join staging.persons on trim(enrollment.person_id) = persons.person_id
 anti join staging.enrollment_faults
-    on enrollment.row_number = enrollment_faults.row_number
-    and enrollment.source_file = enrollment_faults.source_file
+    on
+        enrollment.row_number = enrollment_faults.row_number
+        and enrollment.source_file = enrollment_faults.source_file

@@ -14,7 +14,7 @@ typed as (
         try_cast(trim(part_b) as boolean) as part_b,
         try_cast(trim(ffs) as boolean) as ffs,
         try_cast(trim(ma) as boolean) as ma,
-        trim(dual_code) as dual_code
+        [trim(part_a), trim(part_b), trim(ffs), trim(ma), trim(dual_code)] as facts
     from intake.enrollment
 ),
 
@@ -61,10 +61,7 @@ repeated as (
     select
         faults.source_file,
         faults.row_number,
-        row(faults.part_a, faults.part_b, faults.ffs, faults.ma, faults.dual_code)
-        is not distinct from first_value(
-            row(faults.part_a, faults.part_b, faults.ffs, faults.ma, faults.dual_code)
-        ) over one_month as is_duplicate
+        faults.facts = first_value(faults.facts) over one_month as is_duplicate
     from faults
     semi join crowded using (person_id)
     semi join staging.persons using (person_id)

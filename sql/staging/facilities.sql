@@ -22,6 +22,7 @@ select
     coalesce(facility_types.is_cah, false) as is_cah
 from all_numbers
 left join reference.facility_types
-    on try_cast(substr(all_numbers.ccn, 3) as integer) between facility_types.first_number and facility_types.last_number
-    and regexp_full_match(substr(all_numbers.ccn, 3), '[0-9]+')
+    on
+        try_cast(substr(all_numbers.ccn, 3) as integer) between facility_types.first_number and facility_types.last_number
+        and regexp_full_match(substr(all_numbers.ccn, 3), '[0-9]+')
 order by all_numbers.ccn

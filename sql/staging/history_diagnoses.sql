@@ -8,5 +8,6 @@ select
 from intake.history_diagnoses
 inner join staging.persons on trim(history_diagnoses.person_id) = persons.person_id
 anti join staging.history_diagnosis_faults
-    on history_diagnoses.row_number = history_diagnosis_faults.row_number
-    and history_diagnoses.source_file = history_diagnosis_faults.source_file
+    on
+        history_diagnoses.row_number = history_diagnosis_faults.row_number
+        and history_diagnoses.source_file = history_diagnosis_faults.source_file

@@ -8,5 +8,6 @@ select
 from intake.history_procedures
 inner join staging.persons on trim(history_procedures.person_id) = persons.person_id
 anti join staging.history_procedure_faults
-    on history_procedures.row_number = history_procedure_faults.row_number
-    and history_procedures.source_file = history_procedure_faults.source_file
+    on
+        history_procedures.row_number = history_procedure_faults.row_number
+        and history_procedures.source_file = history_procedure_faults.source_file

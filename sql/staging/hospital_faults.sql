@@ -6,7 +6,6 @@ typed as (
         source_file,
         row_number,
         nullif(upper(trim(ccn)), '') as ccn,
-        trim(name) as name,
         nullif(trim(annual_base_operating_payments), '') as payments_text,
         try_cast(trim(annual_base_operating_payments) as double) as payments,
         nullif(trim(peer_group), '') as peer_group_text,
@@ -15,7 +14,8 @@ typed as (
         try_cast(trim(dual_proportion) as double) as dual_proportion,
         nullif(trim(exempt), '') as exempt_text,
         try_cast(trim(exempt) as boolean) as exempt,
-        nullif(replace(upper(excluded_quarters), ' ', ''), '') as quarters
+        nullif(replace(upper(excluded_quarters), ' ', ''), '') as quarters,
+        [name, state, annual_base_operating_payments, peer_group, dual_proportion, exempt, excluded_quarters] as facts
     from intake.hospitals
 ),
 
@@ -54,9 +54,7 @@ repeated as (
     select
         source_file,
         row_number,
-        row(name, payments, peer_group, dual_proportion, exempt, quarters)
-        is not distinct from first_value(row(name, payments, peer_group, dual_proportion, exempt, quarters))
-            over one_hospital as is_duplicate
+        facts = first_value(facts) over one_hospital as is_duplicate
     from form_faults
     where fault is null
     window one_hospital as (partition by ccn order by source_file, row_number)

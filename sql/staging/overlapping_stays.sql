@@ -13,23 +13,26 @@ sound as (
     from staging.stay_records
     inner join staging.persons using (person_id)
     anti join staging.repeated_stays using (record_key)
-    where stay_records.fault is null
-    and (stay_records.is_short_term_acute or stay_records.is_cah)
+    where
+        stay_records.fault is null
+        and (stay_records.is_short_term_acute or stay_records.is_cah)
 ),
 
 -- Only persons with a stay that begins before an earlier one has ended need to be walked through.
+followed as (
+    select
+        person_id,
+        admit_date,
+        max(discharge_date) over (
+            partition by person_id order by admit_date, discharge_date, stay_id
+            rows between unbounded preceding and 1 preceding
+        ) as earlier_discharge
+    from sound
+),
+
 begins_early as (
     select distinct person_id
-    from (
-        select
-            person_id,
-            admit_date,
-            max(discharge_date) over (
-                partition by person_id order by admit_date, discharge_date, stay_id
-                rows between unbounded preceding and 1 preceding
-            ) as earlier_discharge
-        from sound
-    )
+    from followed
     where admit_date < earlier_discharge
 ),
 
@@ -50,7 +53,7 @@ walk as (
         person_id,
         position,
         false as is_overlapping,
-        [{'ccn': ccn, 'discharge_date': discharge_date}] as kept
+        [{ 'ccn': ccn, 'discharge_date': discharge_date }] as kept
     from numbered
     where position = 1
     union all
@@ -61,7 +64,7 @@ walk as (
         len(
             list_filter(
                 walk.kept,
-                lambda earlier: earlier.ccn <> numbered.ccn and numbered.admit_date < earlier.discharge_date
+                lambda earlier: earlier['ccn'] <> numbered.ccn and numbered.admit_date < earlier['discharge_date']
             )
         ) > 0 as is_overlapping,
         case
@@ -69,11 +72,11 @@ walk as (
                 len(
                     list_filter(
                         walk.kept,
-                        lambda earlier: earlier.ccn <> numbered.ccn and numbered.admit_date < earlier.discharge_date
+                        lambda earlier: earlier['ccn'] <> numbered.ccn and numbered.admit_date < earlier['discharge_date']
                     )
                 ) > 0
                 then walk.kept
-            else list_append(walk.kept, {'ccn': numbered.ccn, 'discharge_date': numbered.discharge_date})
+            else list_append(walk.kept, { 'ccn': numbered.ccn, 'discharge_date': numbered.discharge_date })
         end as kept
     from walk
     inner join numbered on walk.person_id = numbered.person_id and walk.position + 1 = numbered.position

@@ -26,18 +26,17 @@ form_faults as (
             when birth_date is null and regexp_full_match(birth_text, '[0-9]{4}-[0-9]{2}-[0-9]{2}.*')
                 then ['birth_date', 'impossible date', 'not a date']
             when birth_date is null then ['birth_date', 'text', 'not a date']
-            when death_text is not null
-            and death_date is null
-            and regexp_full_match(death_text, '[0-9]{4}-[0-9]{2}-[0-9]{2}.*')
+            when
+                death_text is not null
+                and death_date is null
+                and regexp_full_match(death_text, '[0-9]{4}-[0-9]{2}-[0-9]{2}.*')
                 then ['death_date', 'impossible date', 'not a date']
             when death_text is not null and death_date is null
                 then ['death_date', 'text', 'not a date']
             when death_date < birth_date
                 then ['death_date', 'impossible date', 'before the birth date']
         end as fault,
-        birth_date,
-        death_date,
-        sex
+        [birth_text, death_text, sex] as facts
     from typed
 ),
 
@@ -46,9 +45,7 @@ repeated as (
     select
         source_file,
         row_number,
-        birth_date is not distinct from first_value(birth_date) over first_record
-        and death_date is not distinct from first_value(death_date) over first_record
-        and sex is not distinct from first_value(sex) over first_record as is_duplicate
+        facts = first_value(facts) over first_record as is_duplicate
     from form_faults
     where fault is null
     window first_record as (partition by person_id order by source_file, row_number)

@@ -32,9 +32,10 @@ form_faults as (
                 then ['code', 'too short', 'not a procedure code']
             when not regexp_full_match(code, '[0-9A-Z]+')
                 then ['code', 'text', 'not a procedure code']
-            when date_text is not null
-            and procedure_date is null
-            and regexp_full_match(date_text, '[0-9]{4}-[0-9]{2}-[0-9]{2}.*')
+            when
+                date_text is not null
+                and procedure_date is null
+                and regexp_full_match(date_text, '[0-9]{4}-[0-9]{2}-[0-9]{2}.*')
                 then ['procedure_date', 'impossible date', 'not a date']
             when date_text is not null and procedure_date is null
                 then ['procedure_date', 'text', 'not a date']

@@ -8,5 +8,6 @@ select
 from intake.procedures
 inner join staging.stays on trim(procedures.stay_id) = stays.stay_id
 anti join staging.procedure_faults
-    on procedures.row_number = procedure_faults.row_number
-    and procedures.source_file = procedure_faults.source_file
+    on
+        procedures.row_number = procedure_faults.row_number
+        and procedures.source_file = procedure_faults.source_file

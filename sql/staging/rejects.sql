@@ -27,20 +27,74 @@ select
     canonical_file
 from structural
 union all
-select source_file, row_number, column_name, value_class, reason, 'stays' as canonical_file from staging.stay_faults
+select
+    source_file,
+    row_number,
+    column_name,
+    value_class,
+    reason,
+    'stays' as canonical_file
+from staging.stay_faults
 union all
-select source_file, row_number, column_name, value_class, reason, 'diagnoses' as canonical_file from staging.diagnosis_faults
+select
+    source_file,
+    row_number,
+    column_name,
+    value_class,
+    reason,
+    'diagnoses' as canonical_file
+from staging.diagnosis_faults
 union all
-select source_file, row_number, column_name, value_class, reason, 'procedures' as canonical_file from staging.procedure_faults
+select
+    source_file,
+    row_number,
+    column_name,
+    value_class,
+    reason,
+    'procedures' as canonical_file
+from staging.procedure_faults
 union all
-select source_file, row_number, column_name, value_class, reason, 'persons' as canonical_file from staging.person_faults
+select
+    source_file,
+    row_number,
+    column_name,
+    value_class,
+    reason,
+    'persons' as canonical_file
+from staging.person_faults
 union all
-select source_file, row_number, column_name, value_class, reason, 'enrollment' as canonical_file from staging.enrollment_faults
+select
+    source_file,
+    row_number,
+    column_name,
+    value_class,
+    reason,
+    'enrollment' as canonical_file
+from staging.enrollment_faults
 union all
-select source_file, row_number, column_name, value_class, reason, 'history_diagnoses' as canonical_file
+select
+    source_file,
+    row_number,
+    column_name,
+    value_class,
+    reason,
+    'history_diagnoses' as canonical_file
 from staging.history_diagnosis_faults
 union all
-select source_file, row_number, column_name, value_class, reason, 'history_procedures' as canonical_file
+select
+    source_file,
+    row_number,
+    column_name,
+    value_class,
+    reason,
+    'history_procedures' as canonical_file
 from staging.history_procedure_faults
 union all
-select source_file, row_number, column_name, value_class, reason, 'hospitals' as canonical_file from staging.hospital_faults
+select
+    source_file,
+    row_number,
+    column_name,
+    value_class,
+    reason,
+    'hospitals' as canonical_file
+from staging.hospital_faults

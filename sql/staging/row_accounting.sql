@@ -3,41 +3,65 @@
 with
 
 kept as (
-    select source_file, 'stays' as canonical_file, count(*) as rows_kept
+    select
+        source_file,
+        'stays' as canonical_file,
+        count(*) as rows_kept
     from staging.stays
     group by source_file
     union all
-    select source_file, 'diagnoses' as canonical_file, count(*) as rows_kept
+    select
+        source_file,
+        'diagnoses' as canonical_file,
+        count(*) as rows_kept
     from intake.diagnoses
     anti join staging.diagnosis_faults using (source_file, row_number)
     group by source_file
     union all
-    select source_file, 'procedures' as canonical_file, count(*) as rows_kept
+    select
+        source_file,
+        'procedures' as canonical_file,
+        count(*) as rows_kept
     from intake.procedures
     anti join staging.procedure_faults using (source_file, row_number)
     group by source_file
     union all
-    select source_file, 'persons' as canonical_file, count(*) as rows_kept
+    select
+        source_file,
+        'persons' as canonical_file,
+        count(*) as rows_kept
     from intake.persons
     anti join staging.person_faults using (source_file, row_number)
     group by source_file
     union all
-    select source_file, 'enrollment' as canonical_file, count(*) as rows_kept
+    select
+        source_file,
+        'enrollment' as canonical_file,
+        count(*) as rows_kept
     from intake.enrollment
     anti join staging.enrollment_faults using (source_file, row_number)
     group by source_file
     union all
-    select source_file, 'history_diagnoses' as canonical_file, count(*) as rows_kept
+    select
+        source_file,
+        'history_diagnoses' as canonical_file,
+        count(*) as rows_kept
     from intake.history_diagnoses
     anti join staging.history_diagnosis_faults using (source_file, row_number)
     group by source_file
     union all
-    select source_file, 'history_procedures' as canonical_file, count(*) as rows_kept
+    select
+        source_file,
+        'history_procedures' as canonical_file,
+        count(*) as rows_kept
     from intake.history_procedures
     anti join staging.history_procedure_faults using (source_file, row_number)
     group by source_file
     union all
-    select source_file, 'hospitals' as canonical_file, count(*) as rows_kept
+    select
+        source_file,
+        'hospitals' as canonical_file,
+        count(*) as rows_kept
     from intake.hospitals
     anti join staging.hospital_faults using (source_file, row_number)
     group by source_file

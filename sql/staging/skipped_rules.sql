@@ -14,6 +14,7 @@ select
 from reference.optional_inputs
 inner join absent using (input)
 -- A second input can stand in for the first: payer for enrollment, the certification number for the kind of hospital.
-where optional_inputs.stand_in is null
-or optional_inputs.stand_in in (select absent.input from absent)
+where
+    optional_inputs.stand_in is null
+    or optional_inputs.stand_in in (select stand_ins.input from absent as stand_ins)
 order by optional_inputs.rule, optional_inputs.input

@@ -1,8 +1,6 @@
 -- Every usable stay. Its key follows the order of person, admission, discharge and stay id, so that ordering by the key orders a
 -- person's stays.
 -- watch: stays = count(*)
--- watch: first_discharge = min(discharge_date)
--- watch: last_discharge = max(discharge_date)
 select
     cast(
         row_number() over (
