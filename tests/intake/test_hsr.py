@@ -236,6 +236,17 @@ def test_every_label_of_every_year_has_a_key(reference: Reference) -> None:
         assert labels[row["measure"], row["program_year"]][letters] == row["variable_key"]
 
 
+def test_footnotes_are_no_stays(edited: Edited, small_report: HospitalReport) -> None:
+    def change(book: Any) -> None:
+        sheet = book[HF]
+        last = sheet.max_row
+        sheet.cell(row=last + 1, column=1).value = "[a] A footnote"
+        put(sheet, "Cohort Inclusion/Exclusion Indicator", last + 1, "that runs on")
+        put(sheet, "Index Stay (Yes/No)", last, " ")
+
+    assert read_hsr(edited(change)).discharges["HF"].discharges == small_report.discharges["HF"].discharges
+
+
 # ---- what is not a report ----
 
 
@@ -369,6 +380,7 @@ def test_a_report_without_year_or_period_is_refused(edited: Edited) -> None:
         (HF, "Unplanned Readmission within 30 Days (Yes/No)", 9, "N/A", "Yes, No or N/A-COVID patient"),
         (HF, "Index Stay (Yes/No)", 9, "N/A", "Yes or No"),
         (HF, "Cohort Inclusion/Exclusion Indicator", 9, "no", "0, or codes joined by commas"),
+        (HF, "Cohort Inclusion/Exclusion Indicator", 9, None, "0, or codes joined by commas"),
     ],
 )
 def test_a_cell_that_a_figure_rests_on_is_refused_without_its_value(

@@ -449,3 +449,10 @@ def test_the_document_has_all_measures_and_no_identifiers(reference: Reference) 
     assert len(keys) == 1
     text = repr(document) + repr(changed)
     assert "1EG4TE5MK73" not in text and "MRN-77" not in text
+
+
+def test_another_discharge_period_is_noted(reference: Reference) -> None:
+    report = synthetic(reference)
+    result = replicate(replace(report, periods=reference.program_year(2024).periods), reference)
+    assert result.agrees
+    assert any("discharge period printed is not FY2025's" in note for note in result.notes)

@@ -15,10 +15,12 @@ import csv
 import re
 import unicodedata
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -132,6 +134,11 @@ MEASURE_NAMES = {
 }
 NOT_GIVEN = {"", "nq", "n/a", "na", "--", "-", "."}
 HEADING_SEARCH_DEPTH = 60
+# What zipfile, zlib, the XML parser and openpyxl raise over a file that is truncated, damaged or encrypted.
+UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, SyntaxError, ValueError, KeyError, IndexError,
+    TypeError, AttributeError,
+)  # fmt: skip
 SHOWN_AT_MOST = 80
 
 
@@ -262,9 +269,8 @@ def _shown(texts: Iterable[str]) -> str:
 
 
 def _load(path: Path) -> tuple[list[_Sheet], set[tuple[str, int, int]]]:
-    """Every sheet's values, and the cells (sheet, row, column) of the first rows whose number format is a percentage."""
+    """Every sheet's values, and the cells (sheet, row, column) of short sheets whose number format is a percentage."""
     from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
 
     try:
         with path.open("rb") as file:
@@ -297,16 +303,17 @@ def _load(path: Path) -> tuple[list[_Sheet], set[tuple[str, int, int]]]:
         sheets, percentages = [], set()
         for worksheet in book.worksheets:
             worksheet.reset_dimensions()  # some programs write a wrong extent, and rows would be cut to it
-            rows: list[Sequence[Any]] = []
-            for number, cells in enumerate(worksheet.iter_rows(), start=1):
-                if number <= HEADING_SEARCH_DEPTH:
-                    for cell in cells:
-                        if "%" in str(getattr(cell, "number_format", "") or ""):
-                            percentages.add((worksheet.title, number, cell.column))
-                rows.append(tuple(cell.value for cell in cells))
+            rows = list(worksheet.iter_rows(values_only=True))
             sheets.append(_Sheet(worksheet.title, rows, path.name))
+            if len(rows) <= HEADING_SEARCH_DEPTH:
+                percentages |= {
+                    (worksheet.title, cell.row, cell.column)
+                    for cells in worksheet.iter_rows()
+                    for cell in cells
+                    if cell.value is not None and "%" in str(cell.number_format)
+                }
         book.close()
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, OSError, EOFError, ValueError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise InputContractError(
             f"{path.name} cannot be read as an Excel workbook: it is truncated or damaged ({type(error).__name__}). "
             f"Expected {UNDERSTOOD}; fetch it again."
@@ -319,11 +326,16 @@ def _load(path: Path) -> tuple[list[_Sheet], set[tuple[str, int, int]]]:
 
 def _text(value: Any) -> str:
     """A cell as text: control characters and non-breaking spaces become spaces, runs of spaces one, ends trimmed."""
+    if isinstance(value, str):
+        return _cleaned(value)
     if value is None:
         return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    text = re.sub(r"_x[0-9A-Fa-f]{4}_", " ", str(value))  # how a workbook's file writes a control character
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
+@lru_cache(maxsize=4096)
+def _cleaned(text: str) -> str:
+    text = re.sub(r"_x[0-9A-Fa-f]{4}_", " ", text)  # how a workbook's file writes a control character
     text = unicodedata.normalize("NFKC", text).replace("\u2019", "'").replace("\u2018", "'")
     text = "".join(" " if unicodedata.category(letter) in {"Cc", "Cf"} else letter for letter in text)
     return " ".join(text.split())
@@ -676,8 +688,8 @@ def _discharge_table(sheet: _Sheet, measure: str, labels: Mapping[str, str], fau
     stays: list[Discharge] = []
     values: list[list[float]] = []
     for row in range(coefficient_row + 1, len(sheet.rows) + 1):
-        if not _text(sheet.at(row, columns["exclusion_codes"])):
-            continue  # blank rows and footnotes
+        if not _is_stay(sheet, heading, row):
+            continue
         stay = _discharge(sheet, heading, row, faults)
         stays.append(stay)
         values.append([_risk_value(sheet, heading, row, column, stay.included) for column in factor_columns])
@@ -692,6 +704,13 @@ def _discharge_table(sheet: _Sheet, measure: str, labels: Mapping[str, str], fau
         risk_factors=np.array(values, dtype=np.float64).reshape(len(stays), len(factors)),
         columns=dict(columns) | {f.variable_key: c for f, c in zip(factors, factor_columns, strict=True)},
     )
+
+
+def _is_stay(sheet: _Sheet, heading: _Heading, row: int) -> bool:
+    """A stay has a number of its own, or most of its cells filled; the rest are blank rows and footnotes."""
+    if _id_number(sheet.at(row, heading.columns["id_number"])) is not None:
+        return True
+    return sum(bool(_text(cell)) for cell in sheet.rows[row - 1][: len(heading.texts)]) > len(heading.texts) // 2
 
 
 def _coefficient_row(sheet: _Sheet, heading: _Heading) -> int:
