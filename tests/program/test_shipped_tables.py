@@ -96,7 +96,9 @@ def test_the_dictionary_describes_exactly_the_columns_that_there_are(reference: 
         for row in reference.rows("data_dictionary")
         if row["table_name"].startswith("reference.")
     )
-    found = Counter((table, column) for table in reference.table_names() for column in reference.rows(table)[0])
+    # Headings are read from the files: a table that is a site's own ships without rows.
+    headings = {path.stem: path.read_text(encoding="utf-8").splitlines()[0] for path in reference_dir().glob("*.csv")}
+    found = Counter((table, column) for table, heading in headings.items() for column in heading.split(","))
     assert described == found
     for row in reference.rows("data_dictionary"):
         assert row["type"] and row["description"], f"{row['table_name']}.{row['column_name']} is not described"
@@ -120,14 +122,14 @@ def test_cells_are_of_the_type_that_the_dictionary_gives(reference: Reference) -
 
 def test_confidence_is_one_of_three_words(reference: Reference) -> None:
     for table in reference.table_names():
-        if "confidence" in reference.rows(table)[0]:
+        if "confidence" in next(iter(reference.rows(table)), {}):
             assert {row["confidence"] for row in reference.rows(table)} <= {"high", "medium", "low"}, table
 
 
 def test_codes_have_no_dots_and_are_upper_case(reference: Reference) -> None:
     for table in reference.table_names():
         for column in ("code", "code_prefix", "ccs"):
-            if column in reference.rows(table)[0]:
+            if column in next(iter(reference.rows(table)), {}):
                 wrong = [row[column] for row in reference.rows(table) if not re.fullmatch("[A-Z0-9]+", row[column])]
                 assert not wrong, f"{table}.{column}: {wrong[:3]}"
 
