@@ -139,7 +139,7 @@ UNREADABLE = (
     zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, SyntaxError, ValueError, KeyError, IndexError,
     TypeError, AttributeError,
 )  # fmt: skip
-SHOWN_AT_MOST = 80
+SHOWN_AT_MOST, FOLDER_HEADINGS_SHOWN = 80, 12
 
 
 @dataclass(frozen=True)
@@ -222,10 +222,14 @@ def _workbook_path(path: Path) -> Path:
         )
         if len(books) == 1:
             return books[0]
+        advice = (
+            "pass the one to recompute"
+            if books
+            else "the format that CMS delivers from FY2026 on is not understood yet, so pass the workbook of an earlier year"
+        )
         raise ReportFormatError(
-            f"{path.name or path}: a folder with {len(books)} Excel workbooks; expected one Hospital-Specific Report, "
-            f"{UNDERSTOOD}. {_folder_contents(path)} The format that CMS delivers from FY2026 on is not understood yet: "
-            "pass the workbook of an earlier year."
+            f"{path.name or path}: a folder with {len(books)} Excel workbooks. {_folder_contents(path)} Expected one "
+            f"Hospital-Specific Report, {UNDERSTOOD}: {advice}."
         )
     if not path.exists():
         raise InputContractError(f"{path}: there is no such file. Expected {UNDERSTOOD}; check the path.")
@@ -237,35 +241,38 @@ def _folder_contents(folder: Path) -> str:
     parts = [f"Files seen: {_shown(child.name for child in files) or 'none'}."]
     for child in files[:10]:
         if child.suffix.lower() in {".csv", ".txt"}:
-            parts.append(f"{child.name}: {_first_line(child)}.")
+            parts.append(f"{child.name}: {_first_line(child, FOLDER_HEADINGS_SHOWN)}.")
     return " ".join(parts)
 
 
-def _first_line(path: Path) -> str:
+def _first_line(path: Path, at_most: int = SHOWN_AT_MOST) -> str:
     """The headings of a text file; a first line that holds values rather than headings is not shown."""
-    with path.open("rb") as file:
-        start = file.read(8192)
+    try:
+        with path.open("rb") as file:
+            start = file.read(8192)
+    except OSError:
+        return "cannot be read"
     if b"\0" in start:
         return "not a text file"
     line = start.decode("utf-8-sig", errors="replace").splitlines()[0] if start.strip() else ""
     delimiter = max(",\t|;", key=line.count)
-    return _headings_seen(next(csv.reader([line], delimiter=delimiter), []))
+    return _headings_seen(next(csv.reader([line], delimiter=delimiter), []), at_most)
 
 
-def _headings_seen(cells: Iterable[Any]) -> str:
+def _headings_seen(cells: Iterable[Any], at_most: int = SHOWN_AT_MOST) -> str:
     """Cells of a row as headings, unless they may be a patient's: any number or date among them makes the row unseen."""
     texts = [_text(cell) for cell in cells if _text(cell)]
     if not texts:
         return "no headings"
     if any(isinstance(cell, (int, float, date)) for cell in cells) or any(re.search(r"\d{3,}", text) for text in texts):
         return "no headings in the first row"
-    return f"headings seen: {_shown(texts)}"
+    return f"headings seen: {_shown(texts, at_most)}"
 
 
-def _shown(texts: Iterable[str]) -> str:
+def _shown(texts: Iterable[str], at_most: int = SHOWN_AT_MOST) -> str:
     found = [text if len(text) <= 45 else text[:42] + "..." for text in texts]
-    more = f" and {len(found) - SHOWN_AT_MOST} more" if len(found) > SHOWN_AT_MOST else ""
-    return "; ".join(f"'{text}'" for text in found[:SHOWN_AT_MOST]) + more
+    more = f" and {len(found) - at_most} more" if len(found) > at_most else ""
+    return "; ".join(f"'{text}'" for text in found[:at_most]) + more
 
 
 def _load(path: Path) -> tuple[list[_Sheet], set[tuple[str, int, int]]]:
@@ -454,7 +461,8 @@ def _number(value: Any) -> float | None:
     text = _text(value)
     if text.lower() in NOT_GIVEN:
         return None
-    return float(text.removesuffix("%").replace(",", "")) / (100.0 if text.endswith("%") else 1.0)
+    number = float(text.removesuffix("%").replace(",", ""))
+    return round(number / 100.0, 12) if text.endswith("%") else number
 
 
 def _yes(value: Any) -> bool | None:
@@ -614,7 +622,7 @@ def _payment_adjustment(sheet: _Sheet, percentages: set[tuple[str, int, int]]) -
         column = heading.columns["payment_reduction"]
         shown_as_percentage = (sheet.name, row, column) in percentages
         if not isinstance(sheet.at(row, column), str) and not shown_as_percentage:
-            reduction /= 100.0
+            reduction = round(reduction / 100.0, 12)
     return PaymentAdjustment(
         sheet=sheet.name,
         row=row,
