@@ -11,6 +11,14 @@ from rich.console import Console
 
 progress = Console(stderr=True, highlight=False)
 
+NARROWEST = 100
+
+
+def people_console() -> Console:
+    """The console for tables: as wide as the terminal, and never so narrow that a table's columns are cut."""
+    console = Console(highlight=False)
+    return console if console.width >= NARROWEST else Console(highlight=False, width=NARROWEST)
+
 
 def plain(value: Any) -> Any:
     """`value` as JSON can carry it: NaN and infinities become null, numpy scalars become Python's, paths and dates text."""

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from hrrp.cli._figures import percent, points
-from hrrp.cli._output import plain, print_json
+from hrrp.cli._output import people_console, plain, print_json
 from hrrp.errors import UsageError
 from hrrp.program import MEASURES, Reference
 from hrrp.settings import load_settings
@@ -51,10 +51,9 @@ def break_even(
 
 
 def _print(document: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = people_console()
     console.print(
         f"[bold]FY{document['program_year']}, {document['ccn']} {document['name'] or ''}[/bold]: "
         f"{percent(document['share_of_period'], 0)} of the discharge period is over; "

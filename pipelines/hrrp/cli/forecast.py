@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from hrrp.cli._figures import dollars, percent, points
-from hrrp.cli._output import plain, print_json, progress
+from hrrp.cli._output import people_console, plain, print_json, progress
 from hrrp.cli.run import parse_share
 from hrrp.program import MEASURES
 from hrrp.settings import load_settings
@@ -86,10 +86,9 @@ def headline(document: dict[str, Any]) -> str:
 
 
 def _print(document: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = people_console()
     console.print(f"[bold]{document['ccn']} {document['name'] or ''}[/bold]")
     console.print(headline(document))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

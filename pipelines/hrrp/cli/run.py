@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from hrrp.cli._figures import dollars, percent
-from hrrp.cli._output import plain, print_json, progress
+from hrrp.cli._output import people_console, plain, print_json, progress
 from hrrp.errors import UsageError
 from hrrp.settings import Settings, load_settings
 
@@ -77,10 +77,9 @@ def parse_share(text: str) -> float:
 
 def print_result(document: dict[str, Any], settings: Settings) -> None:
     """The penalty table for people, and where to look next."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = people_console()
     for year, result in document["program_years"].items():
         hospitals = result["hospitals"]
         passed = hospitals[0]["share_of_period"] if hospitals else None
@@ -99,10 +98,10 @@ def print_result(document: dict[str, Any], settings: Settings) -> None:
             ("to date", "right"),
             ("likely", "right"),
             ("90 % range", "right"),
-            ("chance of a penalty", "right"),
-            ("likely dollars", "right"),
+            ("chance", "right"),
+            ("dollars", "right"),
         ):
-            table.add_column(heading, justify=justify, no_wrap=heading != "")  # type: ignore[arg-type]
+            table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
         for hospital in hospitals[:40]:
             low, high = hospital["paf_interval"]
             table.add_row(

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from hrrp.cli._figures import dollars, percent, points
-from hrrp.cli._output import plain, print_json
+from hrrp.cli._output import people_console, plain, print_json
 from hrrp.errors import UsageError
 from hrrp.program import MEASURES, Reference
 from hrrp.settings import load_settings
@@ -91,10 +91,9 @@ def _pairs(pairs: list[str], option: str) -> dict[str, float]:
 
 
 def _print(document: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = people_console()
     base, changed = document["forecast"], document["what_if"]
     console.print(f"[bold]FY{document['program_year']}, {document['ccn']} {document['name'] or ''}[/bold]")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
