@@ -1,7 +1,8 @@
 """The simulator: the canonical extract of a synthetic system or nation, and the truth it was drawn from.
 
-`simulate` draws everything in memory, `write_simulation` writes it. Nobody in it exists: patients, hospitals, names and numbers
-are invented; only the published risk model, the code lists and the national variances are CMS's (from data/reference).
+`simulate` draws everything in memory, `write_simulation` writes it. Nobody in it exists: patients, hospitals, names
+and numbers are invented; only the published risk model, the code lists and the national variances are CMS's (from
+data/reference).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ __all__ = [
     "Simulation",
     "Written",
     "check_folder",
+    "check_format",
     "check_options",
     "simulate",
     "write_simulation",
@@ -38,6 +40,22 @@ MOST_STAYS = 50_000_000
 FEWEST_DAYS = 90
 TRUTH_FOLDER = "truth"
 FORMATS = ("parquet", "csv")
+# How to read the truth, by table; part of truth.json.
+_READING = {
+    "outcomes": (
+        "Every stay that meets a measure's clinical definition. reason: why it is no index admission in any program "
+        "year from FY2027, null for none; an earlier index admission within 30 days, COVID-19 and follow-up come on "
+        "top. outcome: an unplanned return within 30 days, drawn with probability 1 / (1 + exp(-(linear_predictor + "
+        "hospital_effect))); null where the patient died in hospital or was sent on. complete: its 30 days lie within"
+        " the window. risk_variables: bit i is set for the variable of report order i + 1 (the first, age, stands in "
+        "years_over_65)."
+    ),
+    "hospital_measures": (
+        "Stays without a reason and with complete follow-up, their outcomes, the readmissions expected of an average "
+        "hospital and of this one with its true effect, and the true excess readmission ratio."
+    ),
+    "coefficients": "The model that outcomes were drawn from, as published for model_program_year.",
+}
 # Stays an episode holds on average, less a margin; if it turns out too much, more episodes are drawn.
 _STAYS_PER_EPISODE, _SPARE_EPISODES, _MORE = 1.19, 64, 1.2
 
@@ -61,14 +79,18 @@ def check_options(options: Options) -> None:
     if not 1 <= options.hospitals <= MOST_HOSPITALS:
         raise UsageError(f"--hospitals is {options.hospitals}: give a number from 1 to {MOST_HOSPITALS:,}.")
     if not 1 <= options.stays <= MOST_STAYS:
-        raise UsageError(f"--stays is {options.stays}: give a number from 1 to {MOST_STAYS:,}, a few thousand for a small system.")
+        raise UsageError(
+            f"--stays is {options.stays}: give a number from 1 to {MOST_STAYS:,}, a few thousand for a small system."
+        )
     if options.seed < 0:
-        raise UsageError(f"--seed is {options.seed}: give a whole number from 0 up; the same seed gives the same files.")
+        raise UsageError(
+            f"--seed is {options.seed}: give a whole number from 0 up; the same seed gives the same files."
+        )
     days = (options.end - options.start).days + 1
     if days < FEWEST_DAYS:
         raise UsageError(
-            f"--start {options.start} to --end {options.end} is {max(days, 0)} days: give at least {FEWEST_DAYS}, so that "
-            f"returns within {RETURN_DAYS} days can be seen, and an end after the start."
+            f"--start {options.start} to --end {options.end} is {max(days, 0)} days: give at least {FEWEST_DAYS}, so "
+            f"that returns within {RETURN_DAYS} days can be seen, and an end after the start."
         )
 
 
@@ -99,6 +121,12 @@ def simulate(
     return Simulation(options, facilities, published, courses, selected, people, tables, truth)
 
 
+def check_format(file_format: str) -> None:
+    """Raise UsageError for a format that is not written."""
+    if file_format not in FORMATS:
+        raise UsageError(f"--format is {file_format}: give one of {', '.join(FORMATS)}.")
+
+
 def check_folder(folder: Path, force: bool) -> None:
     """Raise UsageError where `folder` cannot take an extract; make it where it does not exist."""
     if folder.exists() and not folder.is_dir():
@@ -110,12 +138,14 @@ def check_folder(folder: Path, force: bool) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UsageError(f"--out {folder} cannot be written to ({error.strerror}): give a folder that you may write to.") from None
+        raise UsageError(
+            f"--out {folder} cannot be written to ({error.strerror}): give a folder that you may write to."
+        ) from None
     if others and not force:
         shown = ", ".join(others[:3]) + (" and more" if len(others) > 3 else "")
         raise UsageError(
-            f"--out {folder} is not empty (it holds {shown}): give an empty or new folder, or pass --force to replace an "
-            "extract in it."
+            f"--out {folder} is not empty (it holds {shown}): give an empty or new folder, or pass --force to "
+            "replace an extract in it."
         )
 
 
@@ -126,13 +156,13 @@ def write_simulation(
     threads: int | None = None,
     formats: dict[str, str] | None = None,
 ) -> list[Written]:
-    """Write the extract into `folder` and its truth into `folder`/truth; `formats` overrides the format of single files.
+    """Write the extract into `folder` and its truth into `folder`/truth; `formats` overrides the format of single
+    files.
 
     Files of the same names in the other format are removed, so that a folder never holds two extracts. Returns what was
     written; the names of truth files begin with their folder.
     """
-    if file_format not in FORMATS:
-        raise UsageError(f"--format is {file_format}: give one of {', '.join(FORMATS)}.")
+    check_format(file_format)
     folder.mkdir(parents=True, exist_ok=True)
     endings = {name: (formats or {}).get(name, file_format) for name in simulation.tables}
     truth = folder / TRUTH_FOLDER
@@ -144,8 +174,12 @@ def write_simulation(
             for other in FORMATS:
                 if other != ending:
                     (place / f"{name}.{other}").unlink(missing_ok=True)
-    written = write_tables(folder, {f"{name}.{endings[name]}": table for name, table in simulation.tables.items()}, threads)
-    of_truth_written = write_tables(truth, {f"{name}.{truth_endings[name]}": table for name, table in of_truth.items()}, threads)
+    written = write_tables(
+        folder, {f"{name}.{endings[name]}": table for name, table in simulation.tables.items()}, threads
+    )
+    of_truth_written = write_tables(
+        truth, {f"{name}.{truth_endings[name]}": table for name, table in of_truth.items()}, threads
+    )
     document = json.dumps(_description(simulation), indent=2, ensure_ascii=False) + "\n"
     path = truth / "truth.json"
     passing = path.with_name(".truth.json.part")
@@ -174,18 +208,10 @@ def _description(simulation: Simulation) -> dict[str, Any]:
                 "national_intercept": of.model.intercept,
                 "tau2": of.model.tau2,
                 "stays": len(of.stay),
-                "can_be_index": int((of.reason < 0).sum()),
-                "outcomes": int(of.outcome[(of.reason < 0)].sum()),
+                "can_be_index": of.can_be_index,
+                "outcomes": of.outcomes,
             }
             for of in simulation.truth
         },
-        "reading": {
-            "outcomes": "every stay that meets a measure's clinical definition. reason: why it is no index admission in any program "
-            "year from FY2027, null for none (an earlier index admission within 30 days, COVID-19 and follow-up come on top). "
-            "outcome: drawn with probability 1 / (1 + exp(-(linear_predictor + hospital_effect))), null after death in hospital; "
-            "complete: its 30 days lie within the window. risk_variables: bit i set for the variable of report order i + 1.",
-            "hospital_measures": "stays without reason and with complete follow-up, their outcomes, expected and predicted "
-            "readmissions with the true effects, and the true excess readmission ratio.",
-            "coefficients": "the model that outcomes were drawn from, as published for model_program_year.",
-        },
+        "reading": _READING,
     }

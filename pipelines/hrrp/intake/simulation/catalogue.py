@@ -1,7 +1,9 @@
-"""What synthetic patients have and what they come to hospital with: conditions, procedures and stays, with how common each is.
+"""What synthetic patients have and what they come to hospital with: conditions, procedures and stays, with how common
+each is.
 
-Shares and prevalences are this project's own, chosen so that readmission rates, length of stay and payment ratios come out near
-the published national ones; they describe no real hospital. Codes are ICD-10-CM and ICD-10-PCS without dots.
+Shares and prevalences are this project's own, chosen so that readmission rates, length of stay and payment ratios
+come out near the published national ones; they describe no real hospital. Codes are ICD-10-CM and ICD-10-PCS without
+dots.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ AMI, COPD, HF, PN, CABG, THA_TKA = range(len(MEASURES))
 class Condition(NamedTuple):
     """A comorbidity: interchangeable codes, and the share of patients who have it recorded, by group of stay.
 
-    `prevalence` has seven shares: the six measures, then everything else. A chronic condition is recorded again on later stays
-    and mostly also in claims before; an acute one belongs to one stay, and in the share `acquired` of the cases it was not
-    present on admission. `exempt`: the code is exempt from present-on-admission reporting.
+    `prevalence` has seven shares: the six measures, then everything else. A chronic condition is recorded again on
+    later stays and mostly also in claims before; an acute one belongs to one stay, and in the share `acquired` of the
+    cases it was not present on admission. `exempt`: the code is exempt from present-on-admission reporting.
     """
 
     key: str
@@ -43,8 +45,9 @@ class PastProcedure(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A kind of stay. `share` is within its group; `drg_weight` and `mean_days` are typical; `exclusion` is the reason for which the
-    measure leaves it out, whatever else holds; `planned`: planned by the planned readmission algorithm.
+    """A kind of stay. `share` is within its group; `drg_weight` and `mean_days` are typical; `exclusion` is the
+    reason for which the measure leaves it out, whatever else holds; `planned`: planned by the planned readmission
+    algorithm.
 
     `present` and `acquired` are conditions that always come with it, present on admission or not.
     """
@@ -113,7 +116,8 @@ CONDITIONS: tuple[Condition, ...] = (
     Condition("copd_exacerbation", ("J441",), False, (0, 0, 0, 0, 0, 0, 0)),
     Condition("lung_fibrosis", ("J8410", "J849"), True, (0.014, 0.09, 0.05, 0.09, 0.01, 0.012, 0.008)),
     Condition("asthma", ("J45909",), True, (0.06, 0.14, 0.09, 0.12, 0.04, 0.13, 0.04)),
-    # Pneumonia beside another principal diagnosis stays off stays outside the measures: beside sepsis it would be a PN stay.
+    # Pneumonia beside another principal diagnosis stays off stays outside the measures: beside sepsis it would be a PN
+    # stay.
     Condition("pneumonia", ("J189",), False, (0.11, 0.34, 0.24, 0, 0.03, 0.008, 0), 0.20),
     Condition("aspiration", ("J690",), False, (0.03, 0.05, 0.03, 0.05, 0.01, 0.002, 0), 0.40),
     Condition("dialysis", ("Z992",), True, (0.07, 0.04, 0.09, 0.07, 0.03, 0.008, 0.02), 0, True),
@@ -209,7 +213,17 @@ CASES: tuple[Case, ...] = (
     Case(THA_TKA, 0.025, "T84030A", "467", 3.4, 3.6, ("0SP90JZ", _HIP_R), exclusion="partial_or_revision"),
     Case(THA_TKA, 0.006, "T84032A", "468", 2.7, 3.0, (_KNEE_R,), exclusion="mechanical_complication"),
     Case(THA_TKA, 0.004, "C7951", "469", 3.1, 5.5, (_HIP_L,), exclusion="malignancy", planned=True),
-    Case(THA_TKA, 0.002, "M170", "462", 3.2, 3.4, (_KNEE_R, _KNEE_L, _HIP_R), exclusion="more_than_two_procedures", planned=True),
+    Case(
+        THA_TKA,
+        0.002,
+        "M170",
+        "462",
+        3.2,
+        3.4,
+        (_KNEE_R, _KNEE_L, _HIP_R),
+        exclusion="more_than_two_procedures",
+        planned=True,
+    ),
     Case(ACUTE, 0.085, "A419", "872", 1.02, 4.2),
     Case(ACUTE, 0.030, "A4151", "871", 1.85, 5.8, present=("severe_sepsis",)),
     # Near misses of PN: severe sepsis beside the pneumonia, and pneumonia that came in hospital.

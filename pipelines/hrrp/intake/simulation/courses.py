@@ -1,9 +1,9 @@
 """The course of every synthetic patient: episodes of care, each a first admission and what follows from it.
 
-An episode is a first stay, perhaps a stay at another hospital that sent the patient on to it, and a chain of returns. A stay of a
-measure draws its outcome from the published model with the hospital's true effect; an outcome of 1 is followed by an unplanned
-return within 30 days, an outcome of 0 by none (perhaps by a planned one, or by one after day 30). All days are counted from
-1970-01-01. The chain ends before anything could blur the truth: see the limits below.
+An episode is a first stay, perhaps a stay at another hospital that sent the patient on to it, and a chain of returns.
+A stay of a measure draws its outcome from the published model with the hospital's true effect; an outcome of 1 is
+followed by an unplanned return within 30 days, an outcome of 0 by none (perhaps by a planned one, or by one after day
+30). All days are counted from 1970-01-01. The chain ends before anything could blur the truth: see the limits below.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from hrrp.program import MEASURES
 
 Days = NDArray[np.int32]
 
-# A chain's last admission of a measure lies at most so many days after the episode's first; with claims at most 150 days before it
-# and stays of at most 30 days, every stay's history of 365 days covers the whole episode up to it.
+# A chain's last admission of a measure lies at most so many days after the episode's first; with claims at most 150
+# days before it and stays of at most 30 days, every stay's history of 365 days covers the whole episode up to it.
 LAST_MEASURE_DAY, LONGEST_STAY, LAST_GENERATION = 90, 30, 3
 # Episodes of one person lie further apart than a stay's history reaches, from the last discharge to the next admission.
 DAYS_BETWEEN_EPISODES = 367
@@ -113,8 +113,10 @@ class Front:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Stays of a measure with their truth: `stay` (position), `linear_predictor` without the hospital effect, its `variables` (those
-    set by codes, sex included; age apart), `outcome` true or false, `known` false where the patient died in hospital."""
+    """Stays of a measure with their truth: `stay` (position), `linear_predictor` without the hospital effect, its
+    `variables` (those set by codes, sex included; age apart), `outcome` true or false, `known` false where there is
+    none: the patient died in hospital, or was sent on to another one.
+    """
 
     stay: NDArray[np.int64]
     linear_predictor: NDArray[np.float64]
@@ -127,8 +129,9 @@ class Outcomes:
 class Courses:
     """All stays in the order in which they were drawn, with their episodes and patients.
 
-    Per episode: `person` (episodes of one person follow each other), `last_of_person`, `male`, `birth`, `home` (hospital),
-    `claims`. Per stay: the arrays of Front, `generation`, and `secondary` diagnoses in stay order. Per measure: `outcomes`.
+    Per episode: `person` (episodes of one person follow each other), `last_of_person`, `male`, `birth`, `home`
+    (hospital), `claims`. Per stay: the arrays of Front, `generation`, and `secondary` diagnoses in stay order. Per
+    measure: `outcomes`.
     """
 
     person: NDArray[np.int32]
@@ -313,7 +316,9 @@ class _Chain:
         )
 
     def _sent_from(self, first: Front) -> None:
-        """The stays elsewhere from which patients were sent on, on the day of the first stay's admission or the day before."""
+        """The stays elsewhere from which patients were sent on, on the day of the first stay's admission or the day
+        before.
+        """
         at = np.flatnonzero(first.from_hospital)
         case = first.case[at].copy()
         group = CASE_GROUP[case]
@@ -335,7 +340,7 @@ class _Chain:
             planned=np.zeros(len(at), dtype=np.bool_),
         )
         self.patients.first_admit[front.episode] = admit
-        self._keep(front, self.records.admit(self.records_rng, front.episode, front.case, first=False)[0])
+        self._admit(front, returns=False)
 
     def _keep(self, front: Front, secondary: Secondary) -> None:
         secondary.stay = secondary.stay + self.size
@@ -343,8 +348,10 @@ class _Chain:
         self.secondary.append(secondary)
         self.size += len(front)
 
-    def _admit(self, front: Front) -> NDArray[np.bool_]:
-        """Record a front and draw its outcomes: true where an unplanned return follows (measures only)."""
+    def _admit(self, front: Front, returns: bool = True) -> NDArray[np.bool_]:
+        """Record a front and, if it `returns`, draw its outcomes: true where an unplanned return follows (measures
+        only).
+        """
         secondary, flags = self.records.admit(self.records_rng, front.episode, front.case, front.generation == 0)
         outcome = np.zeros(len(front), dtype=np.bool_)
         for measure, (at, variables) in enumerate(flags):
@@ -355,10 +362,9 @@ class _Chain:
             predictor = linear_predictor(model, age, variables)
             effect = self.facilities.effects[front.facility[at], measure]
             chance = 1 / (1 + np.exp(-(predictor + effect)))
-            alive = front.status[at] != DIED
-            returns = (self.rng.random(len(at)) < chance) & alive
-            outcome[at] = returns
-            self.outcomes[measure].append(Outcomes(at + self.size, predictor, variables, returns, alive))
+            known = (front.status[at] != DIED) & returns
+            outcome[at] = (self.rng.random(len(at)) < chance) & known
+            self.outcomes[measure].append(Outcomes(at + self.size, predictor, variables, outcome[at], known))
         self._keep(front, secondary)
         return outcome
 
@@ -401,7 +407,8 @@ class _Chain:
         facility[bypass] = self._facility(len(bypass), self.facilities.heart_surgery)
         discharge = (admit + self._days(case)).astype(np.int32)
         status = self._status(before.episode, case)
-        # A return is in the extract when it has ended; one that decides a known outcome and has not, is still a patient.
+        # A return is in the extract when it has ended; one that decides a known outcome and has not, is still a
+        # patient.
         decides = before.discharge + RETURN_DAYS <= self.end
         cut = (discharge > self.end) & (admit <= self.end) & decides
         discharge = np.where(cut, self.end, discharge).astype(np.int32)
@@ -422,7 +429,9 @@ class _Chain:
     def _return_group(
         self, before: Front, planned: NDArray[np.bool_], day: NDArray[np.int64], admit: Days
     ) -> NDArray[np.int8]:
-        """What brings the patients back: a measure's condition only while the chain is short enough, and not within a day."""
+        """What brings the patients back: a measure's condition only while the chain is short enough, and not within a
+        day.
+        """
         count = len(before)
         drawn = (self.rng.random(count)[:, None] > _RETURN_GROUP[before.group]).sum(axis=1)
         kind = np.where(drawn < _RETURN_GROUP.shape[1], drawn, ACUTE).astype(np.int8)
@@ -505,10 +514,10 @@ def whole_years(birth: Days, day: Days) -> NDArray[np.int64]:
     return months // 12
 
 
-def linear_predictor(
-    model: Model, age: NDArray[np.int64], variables: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """intercept + sum of coefficient times variable, the hospital effect being zero; `age` in whole years, counted from 65."""
+def linear_predictor(model: Model, age: NDArray[np.int64], variables: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """intercept + sum of coefficient times variable, the hospital effect being zero; `age` in whole years, counted from
+    65.
+    """
     total = np.full(len(age), model.intercept)
     # Variable by variable, so that the sum is the same whatever the number of threads.
     for position, key in enumerate(model.variables):

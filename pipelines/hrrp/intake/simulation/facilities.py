@@ -1,4 +1,6 @@
-"""Invented hospitals: certification numbers, names, sizes, and how much better or worse than average each is at every measure."""
+"""Invented hospitals: certification numbers, names, sizes, and how much better or worse than average each is at every
+measure.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from numpy.typing import NDArray
 
 from hrrp.intake.simulation.rules import Model
 
-# State codes of CMS certification numbers with their postal codes. California and Texas are left out, because real hospitals there
-# have numbers above 0700, and Maryland, because its hospitals are exempt from the program.
+# State codes of CMS certification numbers with their postal codes. California and Texas are left out, because real
+# hospitals there have numbers above 0700, and Maryland, because its hospitals are exempt from the program.
 _STATES: tuple[tuple[str, str], ...] = (
     *(("01", "AL"), ("03", "AZ"), ("04", "AR"), ("06", "CO"), ("07", "CT"), ("08", "DE"), ("10", "FL"), ("11", "GA")),
     *(("13", "ID"), ("14", "IL"), ("15", "IN"), ("16", "IA"), ("17", "KS"), ("18", "KY"), ("19", "LA"), ("20", "ME")),
@@ -24,14 +26,18 @@ _FIRST_ACUTE, _LAST_ACUTE = 700, 879
 _FIRST_CRITICAL_ACCESS, _FIRST_REHABILITATION, _NUMBERS_OF_OTHERS = 1390, 3090, 10
 MOST_HOSPITALS = len(_STATES) * (_LAST_ACUTE - _FIRST_ACUTE + 1)
 
-_LANDSCAPE = (
-    "River Oaken Maple Stone Clear Silver Cedar Elm Fox Glen Haven Iron Juniper Lark Meadow Nettle Orchard Pine Quarry Rose Sage "
-    "Thorn Upper Vale Willow Amber Birch Crane Dove Ember Fern Gray Heron Ivy Larch Moss Night Osprey Plum Raven"
-).split()
-_ENDINGS = (
-    "bend brook crest croft field ford gate grove harbor hill hollow holt lea meadow mere mont port reach ridge shore spire "
-    "spring vane ward water wick wynd worth"
-).split()
+# Place names are made of two halves; the list of whole names was compared with the hospitals listed in 2026: none is
+# real.
+_STARTS = """
+    River Oaken Maple Stone Clear Silver Cedar Elm Fox Glen Haven Iron Juniper Lark Meadow Nettle Orchard Pine Quarry
+    Rose Sage Thorn Upper Vale Willow Amber Birch Crane Dove Ember Fern Gray Heron Ivy Larch Moss Night Osprey Plum
+    Raven
+"""
+_ENDS = """
+    bend brook crest croft field ford gate grove harbor hill hollow holt lea meadow mere mont port reach ridge shore
+    spire spring vane ward water wick wynd worth
+"""
+_LANDSCAPE, _ENDINGS = _STARTS.split(), _ENDS.split()
 _KINDS = (
     "Medical Center",
     "Community Hospital",
@@ -53,8 +59,9 @@ _SHARE_WITH_HEART_SURGERY = 0.45
 class Facilities:
     """The hospitals (first `hospitals` positions), then critical access hospitals, then rehabilitation hospitals.
 
-    `volume` sums to 1 over the hospitals; `effects` has shape (all facilities, measures), zero beyond the hospitals; `dual` is the
-    chance that a patient whose home hospital it is has full Medicaid benefits; `base_rate` is dollars per DRG weight.
+    `volume` sums to 1 over the hospitals; `effects` has shape (all facilities, measures), zero beyond the hospitals;
+    `dual` is the chance that a patient whose home hospital it is has full Medicaid benefits; `base_rate` is dollars
+    per DRG weight.
     """
 
     hospitals: int
@@ -83,7 +90,9 @@ def _name(number: int) -> str:
 
 
 def draw_facilities(rng: np.random.Generator, hospitals: int, models: tuple[Model, ...]) -> Facilities:
-    """Invent `hospitals` hospitals and the few other facilities around them; true effects are Normal(0, tau2) by measure."""
+    """Invent `hospitals` hospitals and the few other facilities around them; true effects are Normal(0, tau2) by
+    measure.
+    """
     others = max(1, min(hospitals // 10, len(_STATES)))
     # One system lies in few states, a nation in all of them.
     states = rng.permutation(len(_STATES))[: min(len(_STATES), 1 + hospitals // 12)]

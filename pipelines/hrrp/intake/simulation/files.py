@@ -6,7 +6,7 @@ A file is written under a passing name and then takes its own, so that a reader 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,9 +44,7 @@ class Ids:
         if not self.repeated:
             return self._text(numbers)
         new = np.diff(numbers, prepend=-1) != 0
-        return pa.DictionaryArray.from_arrays(
-            pa.array((np.cumsum(new) - 1).astype(np.int32)), self._text(numbers[new])
-        )
+        return pa.DictionaryArray.from_arrays(pa.array((np.cumsum(new) - 1).astype(np.int32)), self._text(numbers[new]))
 
     def _text(self, numbers: NDArray[np.integer[Any]]) -> pa.Array:
         width = len(self.prefix) + self.digits
@@ -62,7 +60,7 @@ class Ids:
 
 @dataclass(frozen=True)
 class Labels:
-    """Text from a short list: `index` of each row in `labels`, -1 for null."""
+    """Text from a list of different `labels`: `index` of each row in it, -1 for null."""
 
     labels: Sequence[str]
     index: NDArray[np.integer[Any]]
@@ -101,8 +99,25 @@ class Values:
 
     def part(self, start: int, stop: int) -> pa.Array:
         values = self.values[start:stop]
-        missing = np.isnan(values) if values.dtype.kind == "f" else None  # type: ignore[type-var]
+        missing = np.isnan(values) if values.dtype.kind == "f" else None
         return pa.array(values, mask=missing)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A column whose parts are made when they are written, from row numbers: `make(start, stop)` gives another column's
+    part.
+    """
+
+    length: int
+    make: Callable[[int, int], Column]
+
+    def __len__(self) -> int:
+        return self.length
+
+    def part(self, start: int, stop: int) -> pa.Array:
+        made = self.make(start, stop)
+        return made.part(0, len(made))
 
 
 Table = Mapping[str, Column]
@@ -123,7 +138,9 @@ def rows_of(table: Table) -> int:
 
 
 def write_table(path: Path, table: Table) -> Written:
-    """Write `table` to `path`, as Parquet or CSV by its ending. Returns what was written, named by the file's own name."""
+    """Write `table` to `path`, as Parquet or CSV by its ending. Returns what was written, named by the file's own
+    name.
+    """
     passing = path.with_name(f".{path.name}.part")
     rows = rows_of(table)
     write = _write_parquet if path.suffix == ".parquet" else _write_csv
@@ -143,7 +160,16 @@ def _write_parquet(path: Path, table: Table, rows: int) -> None:
     import pyarrow.parquet as pq
 
     schema = _part(table, 0, 0).schema
-    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=3, version="2.6") as writer:
+    dates = [field.name for field in schema if pa.types.is_date(field.type)]
+    # Dictionaries where values repeat and minima and maxima where they help a reader: elsewhere they only cost time.
+    settings = {
+        "compression": "zstd",
+        "compression_level": 1,
+        "version": "2.6",
+        "use_dictionary": dates + [field.name for field in schema if pa.types.is_dictionary(field.type)],
+        "write_statistics": dates or False,
+    }
+    with pq.ParquetWriter(path, schema, **settings) as writer:
         for start in range(0, rows, _ROWS_AT_ONCE):
             writer.write_table(_part(table, start, min(start + _ROWS_AT_ONCE, rows)), row_group_size=_ROWS_AT_ONCE)
 
@@ -152,11 +178,13 @@ def _write_csv(path: Path, table: Table, rows: int) -> None:
     import pyarrow.csv as csv
 
     def plain(part: pa.Table) -> pa.Table:
-        columns = [column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column for column in part.columns]
+        columns = [
+            column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column for column in part.columns
+        ]
         return pa.table(columns, names=part.column_names)
 
-    # Identifiers and codes need no quotes; hospital names are invented without commas.
-    options = csv.WriteOptions(quoting_style="needed", quoting_header="none")
+    # Identifiers, codes and invented names hold no comma, quote or line break.
+    options = csv.WriteOptions(quoting_style="none", quoting_header="none")
     with csv.CSVWriter(path, plain(_part(table, 0, 0)).schema, write_options=options) as writer:
         for start in range(0, rows, _ROWS_AT_ONCE):
             writer.write_table(plain(_part(table, start, min(start + _ROWS_AT_ONCE, rows))))
@@ -168,5 +196,6 @@ def write_tables(folder: Path, tables: Mapping[str, Table], threads: int | None 
     # The largest first, so that no worker ends up alone with it.
     largest_first = sorted(tables, key=lambda name: -rows_of(tables[name]) * len(tables[name]))
     with ThreadPoolExecutor(workers) as pool:
-        written = dict(zip(largest_first, pool.map(lambda name: write_table(folder / name, tables[name]), largest_first)))
-    return [written[name] for name in tables]
+        written = list(pool.map(lambda name: write_table(folder / name, tables[name]), largest_first))
+    by_name = {file.name: file for file in written}
+    return [by_name[name] for name in tables]

@@ -44,8 +44,8 @@ MONTHS_BEFORE = 13
 class Selected:
     """The stays that are kept, in the order of the files: by person, then by admission.
 
-    `stay` are positions in `Courses.stays`; `position` is the inverse (-1 for stays left out); `person` numbers the persons from 0
-    without gaps, per kept stay; `episode_person` per episode (-1 for episodes left out).
+    `stay` are positions in `Courses.stays`; `position` is the inverse (-1 for stays left out); `person` numbers the
+    persons from 0 without gaps, per kept stay; `episode_person` per episode (-1 for episodes left out).
     """
 
     stay: NDArray[np.int64]
@@ -57,11 +57,12 @@ class Selected:
 
 @dataclass(frozen=True)
 class People:
-    """Per person: sex, birth and death (-1 unknown or alive), months of enrollment `begin` to `finish` (empty where `finish` lies before
-    `begin`), the months without Part B, the months in Medicare Advantage, the dual status code's position.
+    """Per person: sex, birth and death (-1 unknown or alive), months of enrollment `begin` to `finish` (empty where
+    `finish` lies before `begin`), the months without Part B, the months in Medicare Advantage, the dual status code's
+    position.
 
-    Per kept stay: `payer`, `covered_before` (Parts A and B in all twelve months before the admission month, either kind of
-    Medicare), `covered_after` (enrolled in the month after discharge, or dead within 30 days).
+    Per kept stay: `payer`, `covered_before` (Parts A and B in all twelve months before the admission month, either
+    kind of Medicare), `covered_after` (enrolled in the month after discharge, or dead within 30 days).
     """
 
     male: NDArray[np.bool_]
@@ -142,7 +143,7 @@ def draw_people(
     first_admit = admit[first]
     last_discharge = np.maximum.reduceat(discharge, first)
     episode = stays.episode[order]
-    male, birth, home = (a[episode[first]] for a in (courses.male, courses.birth, courses.home))
+    male, birth, home = courses.male[episode[first]], courses.birth[episode[first]], courses.home[episode[first]]
     end = day_number(options.end)
 
     # Death: in hospital at the last stay, or after it; beyond the extract's end it is not known yet.
@@ -179,7 +180,9 @@ def draw_people(
 
     u = rng.random(count)
     advantage = rng.random(count) < _MEDICARE_ADVANTAGE
-    january = (begin // 12 + 1 + np.floor(rng.random(count) * np.maximum(1, (finish - begin) // 12))).astype(np.int64) * 12
+    january = (begin // 12 + 1 + np.floor(rng.random(count) * np.maximum(1, (finish - begin) // 12))).astype(
+        np.int64
+    ) * 12
     advantage_begin = np.where(advantage, -_NEVER, _NEVER)
     advantage_finish = np.full(count, _NEVER)
     advantage_begin = np.where(~advantage & (u < _TO_ADVANTAGE), january, advantage_begin)

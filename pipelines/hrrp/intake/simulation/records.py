@@ -1,8 +1,10 @@
-"""What is written down about a stay: its diagnoses with their present-on-admission indicators, and what they set in the risk model.
+"""What is written down about a stay: its diagnoses with their present-on-admission indicators, and what they set in
+the risk model.
 
-The record of an episode is a row of columns (rules.Recorded): true once the condition is known from a claim or an earlier stay of
-the episode. Everything an episode's claims and stays say lies within 365 days before each of its later stays, and the episodes of
-one person lie more than 365 days apart, so a row of the record is exactly the history that the measures look back on.
+The record of an episode is a row of columns (rules.Recorded): true once the condition is known from a claim or an
+earlier stay of the episode. Everything an episode's claims and stays say lies within 365 days before each of its
+later stays, and the episodes of one person lie more than 365 days apart, so a row of the record is exactly the
+history that the measures look back on.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ _CHRONIC_IN_CLAIMS, _ACUTE_IN_CLAIMS = 0.60, 0.12
 _KNOWN_AGAIN, _CHRONIC_ON_STAY, _CHRONIC_ON_LATER_STAY, _ACUTE_ON_STAY = 0.75, 0.55, 0.06, 0.95
 _MOST_LIKELY = 0.97
 # Rows worked on at once, so that the random numbers of a step stay in the processor's cache.
-_ROWS_AT_ONCE = 16_384
+_ROWS_AT_ONCE = 8_192
 
 # Present-on-admission indicators, by their position here.
 POA = ("Y", "N", "U", "W", "1")
@@ -58,7 +60,9 @@ def prevalence_class(group: NDArray[np.int8]) -> NDArray[np.int8]:
 
 @dataclass
 class Claims:
-    """Outpatient and professional claims before each episode: one entry for each condition and each procedure known from them."""
+    """Outpatient and professional claims before each episode: one entry for each condition and each procedure known
+    from them.
+    """
 
     episode: NDArray[np.int32]
     code: NDArray[np.int16]
@@ -77,14 +81,21 @@ class Secondary:
 
 @dataclass
 class Records:
-    """The record of every episode: `known` has shape (episodes, columns). `frailty` scales how much an episode's patient has."""
+    """The record of every episode: `known` has shape (episodes, columns). `frailty` scales how much an episode's
+    patient has.
+    """
 
     rules: Recorded
     frailty: NDArray[np.float32]
     known: NDArray[np.bool_] = field(init=False)
+    # For each measure and variable, what sets it: columns of the record, then of what is present, then of what is
+    # acquired.
+    _sources: list[list[NDArray[np.int64]]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.known = np.zeros((len(self.frailty), self.rules.columns), dtype=np.bool_)
+        effects = zip(self.rules.history, self.rules.present, self.rules.acquired, strict=True)
+        self._sources = [[np.flatnonzero(column) for column in np.concatenate(of).T] for of in effects]
 
     def draw_claims(self, rng: np.random.Generator, group: NDArray[np.int8]) -> Claims:
         """What claims of the months before tell of every episode; from here on it is known."""
@@ -93,7 +104,10 @@ class Records:
         share = np.where(_CLAIMS_ONLY, 1.0, np.where(_FIRST_STAY_ONLY, 0.0, share)).astype(np.float32)
         chance = np.hstack([_PREVALENCE * share, _PAST_PREVALENCE])
         kind = prevalence_class(group)
-        episodes, codes, procedure_episodes, procedures = [], [], [], []
+        episodes: list[NDArray[np.int32]] = []
+        codes: list[NDArray[np.int16]] = []
+        procedure_episodes: list[NDArray[np.int32]] = []
+        procedures: list[NDArray[np.int16]] = []
         for start in range(0, len(group), _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)
             likely = np.minimum(chance[kind[rows]] * self.frailty[rows, None], _MOST_LIKELY)
@@ -101,13 +115,18 @@ class Records:
             self.known[rows, : conditions + past] = drawn
             row, column = np.nonzero(drawn)
             procedure = column >= conditions
-            row = (row + start).astype(np.int32)
-            procedure_episodes.append(row[procedure])
+            row += start
+            procedure_episodes.append(row[procedure].astype(np.int32))
             procedures.append((column[procedure] - conditions).astype(np.int16))
             row, column = row[~procedure], column[~procedure]
-            episodes.append(row)
+            episodes.append(row.astype(np.int32))
             codes.append(_one_code(rng, column))
-        return Claims(*(np.concatenate(parts) for parts in (episodes, codes, procedure_episodes, procedures)))
+        return Claims(
+            np.concatenate(episodes),
+            np.concatenate(codes),
+            np.concatenate(procedure_episodes),
+            np.concatenate(procedures),
+        )
 
     def admit(
         self,
@@ -118,8 +137,9 @@ class Records:
     ) -> tuple[Secondary, list[tuple[NDArray[np.int64], NDArray[np.bool_]]]]:
         """Record a front of stays, at most one an episode; from here on their diagnoses and procedures are known.
 
-        Returns the secondary diagnoses and, for each measure, the positions of its stays in the front with the risk variables
-        that their codes set, shape (stays of the measure, variables); age and sex are not codes and stay false.
+        Returns the secondary diagnoses and, for each measure, the positions of its stays in the front with the risk
+        variables that their codes set, shape (stays of the measure, variables); age and sex are not codes and stay
+        false.
         """
         rate = np.where(_CHRONIC, _CHRONIC_ON_STAY if first else _CHRONIC_ON_LATER_STAY, _ACUTE_ON_STAY)
         rate = np.where(_CLAIMS_ONLY, 0.0, rate)
@@ -128,7 +148,7 @@ class Records:
         chance = _PREVALENCE * rate.astype(np.float32)
         parts: list[Secondary] = []
         flags: list[list[tuple[NDArray[np.int64], NDArray[np.bool_]]]] = [[] for _ in MEASURES]
-        for start in range(0, len(episode), _ROWS_AT_ONCE):
+        for start in range(0, max(1, len(episode)), _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)
             part, present, acquired = self._draw(rng, episode[rows], case[rows], chance)
             for measure, (positions, sets) in enumerate(self._flags(episode[rows], case[rows], present, acquired)):
@@ -152,7 +172,9 @@ class Records:
         case: NDArray[np.int16],
         chance: NDArray[np.float32],
     ) -> tuple[Secondary, NDArray[np.bool_], NDArray[np.bool_]]:
-        """Secondary diagnoses of some stays, and which conditions they make present on admission or acquired in hospital."""
+        """Secondary diagnoses of some stays, and which conditions they make present on admission or acquired in
+        hospital.
+        """
         conditions = len(CONDITIONS)
         likely = chance[prevalence_class(CASE_GROUP[case])] * self.frailty[episode, None]
         again = self.known[episode, :conditions] & _CHRONIC
@@ -186,16 +208,19 @@ class Records:
         present: NDArray[np.bool_],
         acquired: NDArray[np.bool_],
     ) -> list[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
-        """Risk variables of the stays of each measure: history, secondary diagnoses, then the stay's own principal codes."""
+        """Risk variables of the stays of each measure: history, secondary diagnoses, then the stay's own principal
+        codes.
+        """
         found = []
-        group, conditions = CASE_GROUP[case], len(CONDITIONS)
-        for measure in range(len(MEASURES)):
+        group = CASE_GROUP[case]
+        for measure, of_variables in enumerate(self._sources):
             at = np.flatnonzero(group == measure)
-            # Sums of zeros and ones in single precision are exact in any order.
-            total = self.known[episode[at]].astype(np.float32) @ self.rules.history[measure]
-            total += present[at].astype(np.float32) @ self.rules.present[measure][:conditions]
-            total += acquired[at].astype(np.float32) @ self.rules.acquired[measure][:conditions]
-            found.append((at, (total > 0) | self.rules.principal[measure][case[at]]))
+            seen = np.concatenate([self.known[episode[at]], present[at], acquired[at]], axis=1).T.copy()
+            sets = self.rules.principal[measure][case[at]]
+            for variable, columns in enumerate(of_variables):
+                if len(columns):
+                    sets[:, variable] |= np.logical_or.reduce(seen[columns])
+            found.append((at, sets))
         return found
 
     def _learn(self, episode: NDArray[np.int32], case: NDArray[np.int16], listed: NDArray[np.bool_]) -> None:

@@ -1,8 +1,10 @@
-"""What a recorded code means for the risk model: which variables of which measure a condition, procedure or principal diagnosis sets.
+"""What a recorded code means for the risk model: which variables of which measure a condition, procedure or principal
+diagnosis sets.
 
-Read from the reference tables (risk_variables, risk_variable_ccs, risk_variable_codes, cc_icd10cm, cohort_codes), apart from the
-SQL that does the same for real data, so that the synthetic truth is a second opinion on it. The rule on complications of care is
-that of present_on_admission (program years from FY2023): such a diagnosis counts from the index stay when present on admission.
+Read from the reference tables (risk_variables, risk_variable_ccs, risk_variable_codes, cc_icd10cm, cohort_codes),
+apart from the SQL that does the same for real data, so that the synthetic truth is a second opinion on it. The rule
+on complications of care is that of present_on_admission (program years from FY2023): such a diagnosis counts from the
+index stay when present on admission.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from hrrp.intake.simulation.catalogue import CASES, CONDITIONS, PAST_PROCEDURES
 from hrrp.program import MEASURES, Reference
 
-Effects = NDArray[np.float32]
+Effects = NDArray[np.bool_]
 
 # Places of risk_variable_codes from which a code counts, by where it stands.
 _HISTORY = frozenset({"history", "any", "any_secondary"})
@@ -40,19 +42,21 @@ class Model:
 
 @dataclass(frozen=True)
 class Recorded:
-    """Columns of the patient record (`columns` of them) and what each sets, for each measure a 0/1 matrix (columns, variables).
+    """Columns of the patient record (`columns` of them) and what each sets, for each measure a matrix (columns,
+    variables).
 
-    Columns are the conditions of the catalogue, the procedures of the year before, then principal diagnoses that set something
-    no earlier column sets. `history`, `present`, `acquired`: recorded before the stay; secondary diagnosis present on admission;
-    secondary diagnosis not present on admission. `principal[measure]` has shape (cases, variables): what a case's own principal
-    diagnosis and procedures set. `case_history`, shape (cases, columns): what a case's codes are once they are history.
+    Columns are the conditions of the catalogue, the procedures of the year before, then principal diagnoses that set
+    something no earlier column sets. `history`: recorded before the stay. `present`, `acquired`, for the conditions
+    only: secondary diagnosis present on admission; secondary diagnosis not present on admission. `principal[measure]`
+    has shape (cases, variables): what a case's own principal diagnosis and procedures set. `case_history`, shape
+    (cases, columns): what a case's codes are once they are history.
     """
 
     columns: int
     history: tuple[Effects, ...]
     present: tuple[Effects, ...]
     acquired: tuple[Effects, ...]
-    principal: tuple[NDArray[np.bool_], ...]
+    principal: tuple[Effects, ...]
     case_history: NDArray[np.bool_]
 
 
@@ -123,10 +127,10 @@ class _Lookup:
 
 
 def _matrix(rows: list[set[str]], variables: tuple[str, ...]) -> Effects:
-    matrix = np.zeros((len(rows), len(variables)), dtype=np.float32)
+    matrix = np.zeros((len(rows), len(variables)), dtype=np.bool_)
     for position, found in enumerate(rows):
         for key in found:
-            matrix[position, variables.index(key)] = 1
+            matrix[position, variables.index(key)] = True
     return matrix
 
 
@@ -144,7 +148,9 @@ def recorded(reference: Reference) -> Recorded:
     known_later: list[set[int]] = []
     for case in CASES:
         all_sets = [in_history(case.principal)]
-        all_sets += [[lookup.listed(measure, code, _PAST_PROCEDURE) for measure in MEASURES] for code in case.procedures]
+        all_sets += [
+            [lookup.listed(measure, code, _PAST_PROCEDURE) for measure in MEASURES] for code in case.procedures
+        ]
         for sets in all_sets:
             if any(sets) and sets not in history:
                 history.append(sets)
@@ -153,24 +159,22 @@ def recorded(reference: Reference) -> Recorded:
     for position, found in enumerate(known_later):
         case_history[position, sorted(found)] = True
 
-    columns = len(history)
-    beyond: list[set[str]] = [set()] * (columns - len(CONDITIONS))
     return Recorded(
-        columns=columns,
+        columns=len(history),
         history=tuple(
             _matrix([sets[m] for sets in history], variable_keys(reference, measure))
             for m, measure in enumerate(MEASURES)
         ),
         present=tuple(
             _matrix(
-                [lookup.sets(measure, code, _INDEX_SECONDARY, True) for code in codes] + beyond,
+                [lookup.sets(measure, code, _INDEX_SECONDARY, True) for code in codes],
                 variable_keys(reference, measure),
             )
             for measure in MEASURES
         ),
         acquired=tuple(
             _matrix(
-                [lookup.sets(measure, code, _INDEX_ACQUIRED, False) for code in codes] + beyond,
+                [lookup.sets(measure, code, _INDEX_ACQUIRED, False) for code in codes],
                 variable_keys(reference, measure),
             )
             for measure in MEASURES
@@ -179,7 +183,7 @@ def recorded(reference: Reference) -> Recorded:
             _matrix(
                 [lookup.index_sets(measure, case.principal, case.procedures) for case in CASES],
                 variable_keys(reference, measure),
-            ).astype(np.bool_)
+            )
             for measure in MEASURES
         ),
         case_history=case_history,

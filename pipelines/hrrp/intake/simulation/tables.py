@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hrrp.intake.simulation.catalogue import CABG, CASES, ELECTIVE, GROUPS, PAST_PROCEDURES, THA_TKA
-from hrrp.intake.simulation.courses import STILL_A_PATIENT, TRANSFERRED, Courses, Options, day_number
+from hrrp.intake.simulation.catalogue import CABG, CASES, CONDITIONS, ELECTIVE, GROUPS, PAST_PROCEDURES, THA_TKA
+from hrrp.intake.simulation.courses import TRANSFERRED, Courses, Options, day_number
 from hrrp.intake.simulation.facilities import Facilities
-from hrrp.intake.simulation.files import Days, Ids, Labels, Table, Values
+from hrrp.intake.simulation.files import Days, Derived, Ids, Labels, Table, Values
 from hrrp.intake.simulation.people import DUAL_CODES, PAYERS, People, Selected, month_text
 from hrrp.intake.simulation.records import CODES, CONDITION_KEYS, POA, PRINCIPAL_CODE
 from hrrp.intake.simulation.truth import REASONS, MeasureTruth, hospital_measures
@@ -32,8 +32,9 @@ _ADMIT_TYPES, _ADMIT_SOURCES = ("1", "2", "3"), ("1", "4", "5")
 _SENT_ON_SHARE, _BEYOND_BASE = 0.65, 0.14
 # Days before an episode's first admission that its claims lie in, and days of claims that must not count.
 _CLAIM_DAYS, _VISITS = 150, 4
-_OLD_CLAIM_DAYS, _AFTER_CLAIM_DAYS, _SHARE_OF_DECOYS = (400, 520), 60, 0.08
+_OLD_CLAIM_DAYS, _LATE_CLAIM_DAYS, _SHARE_OF_DECOYS = (400, 520), 60, 0.08
 _DECOYS = ("metastatic_cancer", "dialysis", "malnutrition", "paralysis")
+_DECOY_CODE = np.array([CODES.index(CONDITIONS[CONDITION_KEYS.index(key)].codes[0]) for key in _DECOYS], dtype=np.int16)
 # A prime just below a hundred million and a step: numbers that do not follow the person's.
 _RECORD_PRIME, _RECORD_STEP, _RECORD_SHIFT = 99_999_989, 48_271, 1_046_527
 
@@ -46,7 +47,7 @@ def canonical(
     selected: Selected,
     people: People,
 ) -> dict[str, Table]:
-    """Every file of the canonical extract by name; also `_covid` is not among them: see `covid_stays`."""
+    """Every file of the canonical extract, by name."""
     stays, amounts = _stays(rng, facilities, courses, selected, people)
     history, procedures = _history(rng, options, courses, selected, people)
     return {
@@ -157,28 +158,41 @@ def _procedures(courses: Courses, selected: Selected) -> Table:
 def _enrollment(people: People) -> Table:
     """One row for every person and month of coverage."""
     months = np.maximum(people.finish - people.begin + 1, 0)
+    rows = int(months.sum())
     person = np.repeat(np.arange(len(months), dtype=np.int32), months)
-    start = np.cumsum(months) - months
-    month = np.arange(len(person)) - np.repeat(start - people.begin, months)
-    gap = (month >= people.gap_begin[person]) & (month <= people.gap_finish[person])
-    managed = (month >= people.advantage_begin[person]) & (month < people.advantage_finish[person])
-    first = int(month.min()) if len(month) else 0
-    names = [month_text(number) for number in range(first, int(month.max()) + 1)] if len(month) else []
+    # The month of a row is its number less this, by person.
+    less = np.cumsum(months) - months - people.begin
+    first = int(people.begin.min()) if rows else 0
+    names = [month_text(month) for month in range(first, int(people.finish.max()) + 1)]
+
+    def month(start: int, stop: int) -> NDArray[np.int64]:
+        return np.arange(start, stop) - less[person[start:stop]]
+
+    def has_part_b(start: int, stop: int) -> NDArray[np.bool_]:
+        who, when = person[start:stop], month(start, stop)
+        return (when < people.gap_begin[who]) | (when > people.gap_finish[who])
+
+    def managed(start: int, stop: int) -> NDArray[np.bool_]:
+        who, when = person[start:stop], month(start, stop)
+        return (when >= people.advantage_begin[who]) & (when < people.advantage_finish[who])
+
     return {
         "person_id": Ids("P", 9, person, repeated=True),
-        "month": Labels(names, month - first),
-        "part_a": Values(np.ones(len(person), dtype=np.bool_)),
-        "part_b": Values(~gap),
-        "ffs": Values(~managed),
-        "ma": Values(managed),
-        "dual_code": Labels(DUAL_CODES, people.dual[person]),
+        "month": Derived(rows, lambda start, stop: Labels(names, month(start, stop) - first)),
+        "part_a": Derived(rows, lambda start, stop: Values(np.ones(stop - start, dtype=np.bool_))),
+        "part_b": Derived(rows, lambda start, stop: Values(has_part_b(start, stop))),
+        "ffs": Derived(rows, lambda start, stop: Values(~managed(start, stop))),
+        "ma": Derived(rows, lambda start, stop: Values(managed(start, stop))),
+        "dual_code": Derived(rows, lambda start, stop: Labels(DUAL_CODES, people.dual[person[start:stop]])),
     }
 
 
 def _history(
     rng: np.random.Generator, options: Options, courses: Courses, selected: Selected, people: People
 ) -> tuple[Table, Table]:
-    """Claims before the episodes, and some that must not count: too long before the first admission, or after the last discharge."""
+    """Claims before the episodes, and some that must not count: too long before the first admission, or after the last
+    discharge.
+    """
     claims, drawn = courses.claims, courses.stays
     episodes = len(courses.person)
     first_admit = np.full(episodes, np.iinfo(np.int32).max, dtype=np.int32)
@@ -194,16 +208,18 @@ def _history(
     day = first_admit[episode] - visits[episode, visit]
     source = seen_by[episode, visit]
 
-    decoy = np.array([CODES.index(_one) for _one in _decoy_codes()], dtype=np.int16)
+    # Of the old ones a person's first episode knows nothing, of the late ones the last: they stand outside everybody's
+    # year.
     old = np.flatnonzero(rng.random(selected.persons) < _SHARE_OF_DECOYS)
-    after = np.flatnonzero(rng.random(selected.persons) < _SHARE_OF_DECOYS)
+    late = np.flatnonzero(rng.random(selected.persons) < _SHARE_OF_DECOYS)
     old_day = people.first_admit[old] - rng.integers(*_OLD_CLAIM_DAYS, len(old))
-    after_day = people.last_discharge[after] + rng.integers(1, _AFTER_CLAIM_DAYS, len(after))
-    alive = (after_day <= day_number(options.end)) & ((people.death[after] < 0) | (after_day <= people.death[after]))
-    person = np.concatenate([person, old, after[alive]])
-    day = np.concatenate([day, old_day, after_day[alive]])
-    code = np.concatenate([code, decoy[rng.integers(len(decoy), size=len(old))], decoy[rng.integers(len(decoy), size=int(alive.sum()))]])
-    source = np.concatenate([source, np.ones(len(old) + int(alive.sum()), dtype=np.int8)])
+    late_day = people.last_discharge[late] + rng.integers(1, _LATE_CLAIM_DAYS, len(late))
+    happens = (late_day <= day_number(options.end)) & ((people.death[late] < 0) | (late_day <= people.death[late]))
+    decoys = len(old) + int(happens.sum())
+    person = np.concatenate([person, old, late[happens]])
+    day = np.concatenate([day, old_day, late_day[happens]])
+    code = np.concatenate([code, _DECOY_CODE[rng.integers(len(_DECOY_CODE), size=decoys)]])
+    source = np.concatenate([source, np.ones(decoys, dtype=np.int8)])
     order = np.argsort((person * 100_000 + day) * 1_000 + code, kind="stable")
     diagnoses: Table = {
         "person_id": Ids("P", 9, person[order], repeated=True),
@@ -222,12 +238,6 @@ def _history(
     return diagnoses, procedures
 
 
-def _decoy_codes() -> list[str]:
-    from hrrp.intake.simulation.catalogue import CONDITIONS
-
-    return [CONDITIONS[CONDITION_KEYS.index(key)].codes[0] for key in _DECOYS]
-
-
 def _hospitals(
     options: Options,
     facilities: Facilities,
@@ -236,7 +246,9 @@ def _hospitals(
     people: People,
     amounts: NDArray[np.float64],
 ) -> Table:
-    """The hospitals by CCN, with their yearly base operating payments and the share of stays with full Medicaid benefits."""
+    """The hospitals by CCN, with their yearly base operating payments and the share of stays with full Medicaid
+    benefits.
+    """
     count = facilities.hospitals
     facility = courses.stays.facility[selected.stay]
     years = (day_number(options.end) - day_number(options.start) + 1) / 365.25
@@ -246,10 +258,11 @@ def _hospitals(
     stays = np.bincount(facility[medicare], minlength=len(facilities))[:count]
     dual = np.bincount(facility[full], minlength=len(facilities))[:count]
     order = np.argsort(np.array(facilities.ccn[:count]))
+    states = sorted(set(facilities.states))
     return {
         "ccn": Labels(facilities.ccn[:count], order),
         "name": Labels(facilities.names, order),
-        "state": Labels(facilities.states[:count], order),
+        "state": Labels(states, np.array([states.index(facilities.states[h]) for h in order])),
         "annual_base_operating_payments": Values(np.round(paid[order], 0)),
         "dual_proportion": Values(np.round((dual / np.maximum(stays, 1))[order], 4)),
         "exempt": Values(np.zeros(count, dtype=np.bool_)),
@@ -261,7 +274,7 @@ def truth_tables(facilities: Facilities, truth: tuple[MeasureTruth, ...]) -> dic
     measure = np.repeat(np.arange(len(truth)), [len(of.stay) for of in truth])
     facility = np.concatenate([of.facility for of in truth])
     effect = facilities.effects[facility, measure]
-    died = np.concatenate([of.reason for of in truth]) == REASONS.index("died_in_hospital")
+    known = np.concatenate([of.known for of in truth])
     outcome = np.concatenate([of.outcome for of in truth]).astype(np.int8)
     flags = np.concatenate([_packed(of.values) for of in truth])
     models = [of.model for of in truth]
@@ -270,7 +283,10 @@ def truth_tables(facilities: Facilities, truth: tuple[MeasureTruth, ...]) -> dic
     coefficients = [
         (m, keys.index(key), value)
         for m, model in enumerate(models)
-        for key, value in [("national_intercept", model.intercept), *zip(model.variables, model.coefficients.tolist())]
+        for key, value in [
+            ("national_intercept", model.intercept),
+            *zip(model.variables, model.coefficients.tolist(), strict=True),
+        ]
     ]
     names = [GROUPS[m] for m in range(len(truth))]
     return {
@@ -279,7 +295,7 @@ def truth_tables(facilities: Facilities, truth: tuple[MeasureTruth, ...]) -> dic
             "measure": Labels(names, measure),
             "ccn": Labels(facilities.ccn, facility),
             "reason": Labels(REASONS, np.concatenate([of.reason for of in truth])),
-            "outcome": Labels(("false", "true"), np.where(died, -1, outcome)),
+            "outcome": Labels(("false", "true"), np.where(known, outcome, -1)),
             "complete": Values(np.concatenate([of.complete for of in truth])),
             "covid_19": Values(np.concatenate([of.covid_19 for of in truth])),
             "years_over_65": Values(np.concatenate([of.values[:, 0] for of in truth]).astype(np.int16)),
@@ -304,11 +320,10 @@ def truth_tables(facilities: Facilities, truth: tuple[MeasureTruth, ...]) -> dic
 
 
 def _packed(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Risk variables as one number: bit i is set where the variable of report order i + 1 is (age, the first, left out)."""
+    """Risk variables as one number: bit i is set where the variable of report order i + 1 is (age, the first, left
+    out).
+    """
     packed = np.zeros(len(values), dtype=np.int64)
     for position in range(1, values.shape[1]):
         packed |= (values[:, position] != 0).astype(np.int64) << position
     return packed
-
-
-__all__ = ["STILL_A_PATIENT", "canonical", "covid_stays", "truth_tables"]

@@ -1,7 +1,8 @@
-"""What is true of a simulated extract: the outcomes that were drawn, from which chances, at hospitals with which effects.
+"""What is true of a simulated extract: the outcomes that were drawn, from which chances, at hospitals with which
+effects.
 
-An integration test can lay the pipeline's results beside it: every stay that meets a measure's clinical definition is here, with
-the reason for which it cannot be an index admission whatever program year is asked, or none.
+An integration test can lay the pipeline's results beside it: every stay that meets a measure's clinical definition is
+here, with the reason for which it cannot be an index admission whatever program year is asked, or none.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from hrrp.intake.simulation.facilities import Facilities
 from hrrp.intake.simulation.people import PAYERS, People, Selected
 from hrrp.intake.simulation.rules import Model
 
-# In the order in which a cohort's first reason is chosen; rules that hang on the program year (an earlier index admission within
-# 30 days, a later bypass, COVID-19, follow-up) are not among them.
+# In the order in which a cohort's first reason is chosen; rules that hang on the program year (an earlier index
+# admission within 30 days, a later bypass, COVID-19, follow-up) are not among them.
 REASONS: tuple[str, ...] = (
     "not_short_term_acute",
     "payer",
@@ -56,9 +57,10 @@ class MeasureTruth:
     """Truth about the kept stays of one measure, in file order.
 
     `stay` is the position in the files. `values` has shape (stays, variables): the risk variables, age included.
-    `linear_predictor` is that of an average hospital. `outcome`: an unplanned return within 30 days of discharge; meaningless
-    where `reason` (position in REASONS, -1 none) says that the patient died in hospital. `complete`: discharge + 30 days lies
-    within the window. `covid_19`: COVID-19 present on admission, which some program years exclude.
+    `linear_predictor` is that of an average hospital. `outcome`: an unplanned return within 30 days of discharge;
+    `known` is false where there is none, because the patient died in hospital or was sent on. `reason`: position in
+    REASONS, -1 none. `complete`: discharge + 30 days lies within the window. `covid_19`: COVID-19 present on
+    admission, which some program years exclude.
     """
 
     model: Model
@@ -67,9 +69,25 @@ class MeasureTruth:
     values: NDArray[np.float64]
     linear_predictor: NDArray[np.float64]
     outcome: NDArray[np.bool_]
+    known: NDArray[np.bool_]
     reason: NDArray[np.int64]
     complete: NDArray[np.bool_]
     covid_19: NDArray[np.bool_]
+
+    @property
+    def can_be_index(self) -> int:
+        """Stays that nothing known here keeps from being index admissions."""
+        return int((self.reason < 0).sum())
+
+    @property
+    def outcomes(self) -> int:
+        """Unplanned returns among them."""
+        return int(self.outcome[self.reason < 0].sum())
+
+    @property
+    def readmission_rate(self) -> float | None:
+        """Share of them with an unplanned return, None where there is none."""
+        return self.outcomes / self.can_be_index if self.can_be_index else None
 
 
 def find_truth(
@@ -102,6 +120,7 @@ def find_truth(
                 values=values,
                 linear_predictor=linear_predictor(model, age, drawn.variables[rows]),
                 outcome=drawn.outcome[rows],
+                known=drawn.known[rows],
                 reason=reasons[stay],
                 complete=stays.discharge[source] + RETURN_DAYS <= day_number(options.end),
                 covid_19=covid_stay[stay],
@@ -147,8 +166,10 @@ def _reasons(facilities: Facilities, courses: Courses, selected: Selected, peopl
 def hospital_measures(
     facilities: Facilities, truth: tuple[MeasureTruth, ...]
 ) -> dict[str, list[str] | NDArray[np.generic]]:
-    """For every hospital and measure: stays that can be index admissions, their outcomes, what was expected of an average hospital
-    and of this one, and the hospital's true effect; columns by name, hospitals by CCN within measures."""
+    """For every hospital and measure: stays that can be index admissions, their outcomes, what was expected of an
+    average hospital and of this one, and the hospital's true effect; columns by name, hospitals by CCN within
+    measures.
+    """
     hospitals = facilities.hospitals
     by_ccn = np.argsort(np.array(facilities.ccn[:hospitals]))
     columns: dict[str, list[NDArray[np.generic]]] = {}
