@@ -10,6 +10,8 @@ from hrrp.warehouse import Warehouse
 
 # How a message says a reason of staging.rejects; the others read well behind "are".
 PHRASES = {
+    "missing": "have no value",
+    "not a date": "are no date (expected: 2025-06-30)",
     "wrong number of fields": "have more or fewer fields than the heading",
     "broken record": "cannot be taken apart into fields",
     "not UTF-8 text": "hold bytes that are not UTF-8 text",

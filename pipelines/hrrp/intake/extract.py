@@ -8,7 +8,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -16,8 +16,8 @@ import pandas as pd
 
 from hrrp.errors import InputContractError, RulesMissingError, UsageError
 from hrrp.intake import cclf, desynpuf, medpar, rif, tuva
-from hrrp.intake.layout import CANONICAL, FileLayout, Match, check_mapping, faults, match, refuse, shown
-from hrrp.intake.sources import SetAside, Source, account
+from hrrp.intake.layout import CANONICAL, FileLayout, Match, check_mapping, faults, is_numbered, match, refuse, shown
+from hrrp.intake.sources import PART, SetAside, Source, account
 from hrrp.program import Reference
 from hrrp.settings import Settings, sample_dir
 from hrrp.warehouse import FileRead, Heading, Member, Warehouse, list_members, make_table, read_file, read_heading
@@ -92,7 +92,7 @@ def choose_source(readable: Sequence[Member], place: Path, settings: Settings) -
         )
     if settings.layout in SOURCES:
         return SOURCES[settings.layout]
-    if settings.layout == CANONICAL_NAME or any(canonical_file(member, settings.mapping) for member in readable):
+    if settings.layout == CANONICAL_NAME or any(canonical_files(member, settings.mapping) for member in readable):
         return None
     headings = readable_headings(readable)
     for source in SOURCES.values():
@@ -123,23 +123,28 @@ def _columns_of(columns: Mapping[str, str]) -> dict[str, str]:
     return {name: heading for name, heading in columns.items() if name != "file"}
 
 
-def canonical_file(member: Member, mapping: Mapping[str, Mapping[str, str]]) -> str | None:
-    """The canonical file that a file belongs to by its name, or by the pattern `file` in the site's mapping.
+def canonical_files(member: Member, mapping: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """The canonical files that a file belongs to: by the pattern `file` in the site's mapping (several may name it), else by its name.
 
     `stays.csv`, `stays_2024.csv`, `stays-part-003.parquet` and anything in a folder `stays` are stays.
     """
-    for name, columns in mapping.items():
-        if "file" in columns and fnmatch.fnmatch(member.file_name.lower(), columns["file"].lower()):
-            return name
+    mapped = [
+        name
+        for name, columns in mapping.items()
+        if "file" in columns and fnmatch.fnmatch(member.file_name.lower(), columns["file"].lower())
+    ]
+    if mapped:
+        return mapped
     folders = member.name.lower().replace("\\", "/").split("/")[:-1]
-    for name in CANONICAL:
-        if "file" in mapping.get(name, {}):
-            continue
-        if re.fullmatch(rf"{name}([-_. ]?(part|chunk|file|p)?[-_. ]?\d[\w.\-]*)?", member.stem):
-            return name
-        if any(folder in (name, f"{name}.parquet", f"{name}.csv") for folder in folders):
-            return name
-    return None
+    return [
+        name
+        for name in CANONICAL
+        if "file" not in mapping.get(name, {})
+        and (
+            re.fullmatch(rf"{name}([-_. ]?(part|chunk|file|p)?[-_. ]?\d[\w.\-]*)?", member.stem)
+            or any(folder in (name, f"{name}.parquet", f"{name}.csv") for folder in folders)
+        )
+    ]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -151,24 +156,28 @@ def _load_canonical(warehouse: Warehouse, place: Path, readable: Sequence[Member
     by_file: dict[str, list[Member]] = {name: [] for name in CANONICAL}
     loaded = LoadedExtract(CANONICAL_NAME, "canonical extract")
     for member in readable:
-        name = canonical_file(member, settings.mapping)
-        if name is None:
+        names = canonical_files(member, settings.mapping)
+        if not names:
             loaded.left_aside.append(member.name)
-        else:
-            by_file[name].append(member)
+        for position, name in enumerate(names):
+            # A flat file that serves several tables is accounted for once in each.
+            by_file[name].append(replace(member, name=f"{member.name}{PART}{name}") if position else member)
     _refuse_missing_files(place, by_file, loaded.left_aside)
     for name, members in by_file.items():
         _refuse_same_file_twice(name, members)
-    plans = {
-        name: _plan(CANONICAL[name], members, _columns_of(settings.mapping.get(name, {})), loaded)
-        for name, members in by_file.items()
-    }
-    refuse([sentence for _, sentences in plans.values() for sentence in sentences])
-    for name, (plan, _) in plans.items():
+    plans: dict[str, list[tuple[Heading, Match]]] = {}
+    sentences: list[str] = []
+    for name, members in by_file.items():
+        mapping = _columns_of(settings.mapping.get(name, {}))
+        plans[name], found = _plan(CANONICAL[name], members, mapping, loaded)
+        sentences += found
+    refuse(sentences)
+    for name, plan in plans.items():
         layout = CANONICAL[name]
         make_table(warehouse, f"intake.{name}", layout.column_names)
-        for heading, found in plan:
-            loaded.files.append((name, read_file(warehouse, f"intake.{name}", heading, found.fields)))
+        for heading, found_columns in plan:
+            reader = _read_numbered if is_numbered(found_columns) else _read_plain
+            loaded.files += reader(warehouse, name, heading, found_columns)
         if layout.required and not warehouse.count(f"intake.{name}"):
             rejected = sum(len(file.rejects) for canonical, file in loaded.files if canonical == name)
             raise InputContractError(
@@ -177,15 +186,51 @@ def _load_canonical(warehouse: Warehouse, place: Path, readable: Sequence[Member
                 + f". {layout.title.capitalize()} were expected."
             )
         headings_have = {
-            column.name
-            for column in layout.columns
-            if plan
-            and all(found.fields[layout.column_names.index(column.name)].position is not None for _, found in plan)
+            column
+            for column in layout.column_names
+            if plan and all(column not in found_columns.absent for _, found_columns in plan)
         }
         _note_inputs(warehouse, loaded, layout, headings_have)
     loaded.notes += [note for _, file in loaded.files for note in file.notes]
     _write_account(warehouse, loaded)
     return loaded
+
+
+def _read_plain(warehouse: Warehouse, name: str, heading: Heading, found: Match) -> list[tuple[str, FileRead]]:
+    return [(name, read_file(warehouse, f"intake.{name}", heading, found.fields))]
+
+
+def _read_numbered(warehouse: Warehouse, name: str, heading: Heading, found: Match) -> list[tuple[str, FileRead]]:
+    """A flat file with numbered columns side by side (mapping code = "DX{n}"): each of a record's values becomes a row."""
+    layout = CANONICAL[name]
+    make_table(warehouse, "intake.raw_flat", [item.column for item in found.fields])
+    whole = read_file(warehouse, "intake.raw_flat", heading, found.fields)
+    numbers = found.numbers
+
+    def side_by_side(column: str) -> str:
+        return f"unnest([{', '.join(f'{column}_{number}' for number in numbers)}]) as {column}"
+
+    place = f"unnest([{', '.join(str(number) for number in numbers)}])"
+    picked = [
+        side_by_side(column)
+        if column in found.numbered
+        else f"cast({place} as varchar) as sequence"
+        if column == "sequence" and column in found.absent
+        else column
+        for column in layout.column_names
+    ]
+    warehouse.execute(
+        f"insert into intake.{name} by name "  # noqa: S608
+        f"select * exclude (place) replace (source_file || '{PART}column ' || place as source_file) "
+        f"from (select {', '.join(picked)}, {place} as place, source_file, row_number from intake.raw_flat) where code is not null"
+    )
+    warehouse.execute("drop table intake.raw_flat")
+    counted = warehouse.rows(
+        f"select source_file, count(*) from intake.{name} where starts_with(source_file, $file) group by all order by all",  # noqa: S608
+        {"file": whole.source_file + PART},
+    )
+    parts = [(name, replace(whole, source_file=part, rows_read=rows, rejects=(), notes=())) for part, rows in counted]
+    return [(name, replace(whole, rows_read=len(whole.rejects))), *parts]
 
 
 def _plan(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from hrrp.errors import InputContractError, UsageError
@@ -173,7 +173,9 @@ class Match:
     absent: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     duplicates: tuple[str, ...] = ()
-    unmapped: tuple[tuple[str, str], ...] = field(default=())
+    unmapped: tuple[tuple[str, str], ...] = ()
+    numbered: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -181,22 +183,49 @@ class Match:
         return not (self.missing or self.duplicates or self.unmapped)
 
 
+NUMBER = "{n}"
+MOST_NUMBERED = 99
+
+
+def is_numbered(found: Match) -> bool:
+    """Whether the file's values stand side by side in numbered columns."""
+    return bool(found.numbered)
+
+
 def match(layout: FileLayout, headings: Sequence[str], mapping: Mapping[str, str] | None = None) -> Match:
-    """Find each column's heading: the site's mapping first, then the column's own name, then its other names."""
+    """Find each column's heading: the site's mapping first, then the column's own name, then its other names.
+
+    A mapping with {n} (code = "DX{n}") stands for as many numbered headings as the file has; the fields are then `code_1`,
+    `code_2`, ... and `numbers` says which; a column `sequence` that is not mapped is the number.
+    """
     places: dict[str, list[int]] = {}
     for position, heading in enumerate(headings):
         if normal(heading):
             places.setdefault(normal(heading), []).append(position)
     mapping = mapping or {}
+    patterns = {name: pattern for name, pattern in mapping.items() if NUMBER in pattern}
+    numbers = tuple(
+        n
+        for n in range(1, MOST_NUMBERED + 1)
+        if any(_numbered_heading(pattern, n, places) for name, pattern in patterns.items() if name == "code")
+    )
     fields, missing, absent, unmapped = [], [], [], []
     used: set[str] = set()
     for column in layout.columns:
+        if column.name in patterns and numbers:
+            for n in numbers:
+                found = _numbered_heading(patterns[column.name], n, places)
+                used |= {found} if found else set()
+                fields.append(
+                    Field(f"{column.name}_{n}", places[found][0] if found else None, column.kind, column.width)
+                )
+            continue
         names = [mapping[column.name]] if column.name in mapping else [column.name, *column.also]
         found = next((normal(name) for name in names if normal(name) in places), None)
         if found is None:
             if column.name in mapping:
                 unmapped.append((column.name, mapping[column.name]))
-            elif column.required:
+            elif column.required and not (numbers and column.name == "sequence"):
                 missing.append(column.name)
             absent.append(column.name)
         else:
@@ -210,7 +239,15 @@ def match(layout: FileLayout, headings: Sequence[str], mapping: Mapping[str, str
         ignored=tuple(headings[spots[0]] for name, spots in places.items() if name not in used),
         duplicates=tuple(headings[places[name][0]] for name in used if len(places[name]) > 1),
         unmapped=tuple(unmapped),
+        numbered=tuple(patterns) if numbers else (),
+        numbers=numbers,
     )
+
+
+def _numbered_heading(pattern: str, n: int, places: Mapping[str, Sequence[int]]) -> str | None:
+    """The heading that a pattern stands for at the number n, written 3 or 03."""
+    tried = (normal(pattern.replace(NUMBER, str(n))), normal(pattern.replace(NUMBER, f"{n:02d}")))
+    return next((name for name in tried if name in places), None)
 
 
 def faults(layout: FileLayout, heading: Heading, found: Match) -> list[str]:
@@ -227,12 +264,10 @@ def faults(layout: FileLayout, heading: Heading, found: Match) -> list[str]:
         )
     if found.missing:
         near = propose(layout, heading.names, only=found.missing)
-        meant = "".join(f"; did you mean {ours} for {theirs}?" for ours, theirs in near.items())
+        meant = "".join(f" Did you mean {ours} for {theirs}?" for ours, theirs in near.items())
         many = "columns" if len(found.missing) > 1 else "column"
         sentences.append(
-            f"{name}: {many} {', '.join(found.missing)} missing{meant} Headings seen: {shown(heading.names)}"
-            if meant
-            else f"{name}: {many} {', '.join(found.missing)} missing. Headings seen: {shown(heading.names)}"
+            f"{name}: required {many} {', '.join(found.missing)} not found.{meant} Headings seen: {shown(heading.names)}"
         )
     return sentences
 

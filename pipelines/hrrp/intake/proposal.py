@@ -1,0 +1,128 @@
+"""A mapping for an extract that is not in a known layout: which of its files and headings are most likely meant for what.
+
+The proposal is the text of the [mapping.<file>] blocks of hrrp.toml; `Settings.mapping` applies them once a person has agreed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hrrp.errors import InputContractError
+from hrrp.intake.extract import canonical_files
+from hrrp.intake.layout import CANONICAL, NUMBER, FileLayout, looks_like_a_heading, match, normal, propose
+from hrrp.settings import Settings
+from hrrp.warehouse import Heading, Member, read_heading
+
+# Headings of numbered columns: DX1, Diagnosis Code 2, ICD10_DX_03, PROC4; the letters before the number tell what they are.
+_NUMBERED = {
+    "diagnoses": re.compile(
+        r"^((?:.*(?:dx|diag|icd|dgns)[a-z_ ]*?)[ _-]?)(0?[1-9][0-9]?)((?:[ _-]?(?:code|cd))?)$", re.IGNORECASE
+    ),
+    "procedures": re.compile(
+        r"^((?:.*(?:px|proc|prcdr|pcs)[a-z_ ]*?)[ _-]?)(0?[1-9][0-9]?)((?:[ _-]?(?:code|cd))?)$", re.IGNORECASE
+    ),
+}
+_POA = re.compile(r"poa|present", re.IGNORECASE)
+FEWEST_NUMBERED = 2
+
+
+@dataclass(frozen=True)
+class ProposedFile:
+    """One canonical file's mapping: the file it is in, headings by canonical column, and the columns that nothing looks like.
+
+    `is_as_it_is`: names and headings are the canonical ones already, so that there is nothing to map.
+    """
+
+    name: str
+    file: str
+    columns: dict[str, str]
+    without: tuple[str, ...]
+    is_as_it_is: bool
+
+    def toml(self) -> str:
+        """The block for hrrp.toml."""
+        lines = [f"[mapping.{self.name}]", f"file = {json.dumps(self.file)}"]
+        lines += [f"{column} = {json.dumps(heading)}" for column, heading in self.columns.items()]
+        lines += [f"# {column}: no heading looks like it" for column in self.without]
+        return "\n".join(lines)
+
+
+def propose_mapping(readable: Sequence[Member], settings: Settings) -> list[ProposedFile]:
+    """The most likely mapping of a flat extract, in the order of the canonical files; files that fit nothing are left out."""
+    headings: list[Heading] = []
+    for member in readable:
+        try:
+            headings.append(read_heading(member))
+        except InputContractError:
+            continue
+    proposed = []
+    for layout in CANONICAL.values():
+        offers = [offer for heading in headings if (offer := _offer(layout, heading, settings)) is not None]
+        if offers:
+            score, best = max(offers, key=lambda offer: offer[0])
+            if score >= (0.5 if layout.required else 1.0):
+                proposed.append(best)
+    return proposed
+
+
+def _offer(layout: FileLayout, heading: Heading, settings: Settings) -> tuple[float, ProposedFile] | None:
+    """How well a file would serve as a canonical file (the share of its required columns), and the mapping for it."""
+    named = layout.name in canonical_files(heading.member, settings.mapping)
+    own = match(layout, heading.names)
+    columns = {
+        column.name: heading.names[field.position]
+        for column, field in zip(layout.columns, own.fields, strict=True)
+        if field.position is not None
+    }
+    columns |= propose(layout, heading.names, only=own.absent)
+    numbered = _numbered(layout.name, heading.names)
+    if numbered:
+        columns = {
+            name: text for name, text in columns.items() if name not in ("code", "poa", "sequence", "procedure_date")
+        }
+        columns |= numbered
+    required = [
+        column.name for column in layout.columns if column.required and not (numbered and column.name == "sequence")
+    ]
+    found = [name for name in required if name in columns]
+    # The codes, dates or payments are what makes the file; a bare identifier fits anything.
+    telling = [name for name in required if name not in ("stay_id", "person_id", "ccn", "sequence")]
+    if not named and not any(name in columns for name in telling):
+        return None
+    score = len(found) / len(required) + (1 if named else 0)
+    ordered = {name: columns[name] for name in layout.column_names if name in columns}
+    without = tuple(name for name in required if name not in columns)
+    as_it_is = named and not without and all(normal(theirs) == ours for ours, theirs in ordered.items())
+    return score, ProposedFile(layout.name, heading.member.file_name, ordered, without, as_it_is)
+
+
+def _numbered(name: str, headings: Sequence[str]) -> dict[str, str]:
+    """Numbered columns side by side as patterns with {n}: the longest family of code columns, and the indicators beside them."""
+    if name not in _NUMBERED:
+        return {}
+    families: dict[tuple[str, str], set[int]] = {}
+    indicators: dict[str, int] = {}
+    for heading in headings:
+        if not looks_like_a_heading(heading):
+            continue
+        if _POA.search(heading):
+            pattern = re.sub(r"0?[1-9][0-9]?", NUMBER, heading, count=1)
+            indicators[pattern] = indicators.get(pattern, 0) + 1
+            continue
+        found = _NUMBERED[name].match(heading)
+        if found and not (name == "diagnoses" and _NUMBERED["procedures"].match(heading)):
+            families.setdefault((found[1], found[3]), set()).add(int(found[2]))
+    if not families:
+        return {}
+    (before, after), numbers = max(families.items(), key=lambda family: (len(family[1]), -len(normal(family[0][0]))))
+    if len(numbers) < FEWEST_NUMBERED:
+        return {}
+    patterns = {"code": f"{before}{NUMBER}{after}"}
+    if name == "diagnoses" and indicators:
+        best = max(indicators, key=lambda pattern: indicators[pattern])
+        if indicators[best] >= FEWEST_NUMBERED:
+            patterns["poa"] = best
+    return patterns
