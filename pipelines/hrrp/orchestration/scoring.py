@@ -79,7 +79,7 @@ def _site_variances(settings: Settings, reference: Reference) -> dict[str, tuple
     from hrrp.penalty.replicate import site_variances
 
     report = read_hsr(settings.hsr, reference)
-    return dict(site_variances(report))
+    return dict(site_variances(report, reference))
 
 
 def _variances(warehouse: Warehouse) -> dict[tuple[int, str], float]:
@@ -248,4 +248,4 @@ def _elsewhere(settings: Settings, reference: Reference) -> dict[str, tuple[floa
 def forecasts(warehouse: Warehouse, settings: Settings, reference: Reference) -> pd.DataFrame:
     """result.forecasts: see its description."""
     inputs = warehouse.read("select * from result.forecast_inputs order by program_year, ccn, measure")
-    return forecast_table(inputs, reference, draws=settings.draws, seed=settings.seed)
+    return forecast_table(inputs, reference, draws=settings.draws, seed=settings.seed, threads=settings.threads)

@@ -6,7 +6,8 @@ what-if later, on the page or at the command line, starts from the same numbers 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,10 +15,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hrrp.outlook.forecast import HospitalToDate, MeasureToDate, forecast_hospital, national_draws
+from hrrp.outlook.forecast import (
+    Forecast,
+    HospitalToDate,
+    MeasureToDate,
+    forecast_hospital,
+    national_draws,
+    own_draws,
+)
 from hrrp.outlook.national import national_figures
 from hrrp.outlook.projection import project_volume, share_elapsed
 from hrrp.program import MEASURES, Reference
+
+Row = tuple[int, str, str | None, str, float, float, float]
 
 # How far a hospital's DRG payment ratio still moves in relative terms from the start of a period to its end.
 RATIO_CV = 0.06
@@ -56,7 +66,7 @@ def forecast_inputs(known: Known, reference: Reference) -> pd.DataFrame:
         (row["program_year"], row["measure"], row["ccn"]): row for row in known.measures.to_dict(orient="records")
     }
     duals = {(row["program_year"], row["ccn"]): row for row in known.dual_proportions.to_dict(orient="records")}
-    nothing = np.empty(0, dtype=np.int64)
+    nothing, none = np.empty(0, dtype=np.int64), np.empty(0)
     rows = []
     for year in known.years:
         rates = reference.national_rates(year).value
@@ -74,7 +84,7 @@ def forecast_inputs(known: Known, reference: Reference) -> pd.DataFrame:
                         "program_year": year,
                         "ccn": ccn,
                         "measure": measure,
-                        "linear_predictors": [] if table is None else sorted(table["linear_predictor"]),
+                        "linear_predictors": none if table is None else np.sort(table["linear_predictor"].to_numpy()),
                         "readmissions": row["readmissions"],
                         "pending": row["follow_up_incomplete"],
                         "future_mean": volume.mean,
@@ -132,41 +142,56 @@ def _measure_to_date(row: Mapping[Any, Any]) -> MeasureToDate:
     )
 
 
-def forecast_table(inputs: pd.DataFrame, reference: Reference, *, draws: int, seed: int) -> pd.DataFrame:
+def forecast_table(
+    inputs: pd.DataFrame, reference: Reference, *, draws: int, seed: int, threads: int = 1
+) -> pd.DataFrame:
     """The forecasts as a long table: program_year, ccn, measure (empty for the hospital), figure, low, median, high.
 
-    Chances and shares stand under `median` alone. Reproducible from `seed`.
+    Chances and shares stand under `median` alone. Reproducible from `seed`, whatever the number of threads.
     """
     shared = national_draws(draws, seed)
-    rows: list[tuple[int, str, str | None, str, float, float, float]] = []
-    for year, of_year in inputs.groupby("program_year", sort=True):
-        national, _ = national_figures(reference, int(str(year)))
-        for ccn, table in of_year.groupby("ccn", sort=True):
-            forecast = forecast_hospital(hospital_to_date(table.to_dict(orient="records")), national, shared)
-            place = (int(str(year)), str(ccn))
-            for k, measure in enumerate(MEASURES):
-                for figure, (low, median, high) in (
-                    ("err", forecast.err[k]),
-                    ("cases", forecast.cases[k]),
-                    ("contribution", forecast.contribution[k]),
-                ):
-                    rows.append((*place, measure, figure, low, median, high))
-                for figure, chance in (
-                    ("chance_of_cases", forecast.chance_of_cases[k]),
-                    ("chance_of_contribution", forecast.chance_of_contribution[k]),
-                ):
-                    rows.append((*place, measure, figure, np.nan, chance, np.nan))
-            low, median, high = forecast.reduction
-            rows.append((*place, None, "reduction", low, median, high))
-            for figure, value in (
-                ("mean_reduction", forecast.mean_reduction),
-                ("chance_of_penalty", forecast.chance_of_penalty),
-                ("chance_of_cap", forecast.chance_of_cap),
-                *((f"chance_of_group_{g}", chance) for g, chance in enumerate(forecast.chance_of_group, 1)),
-                *((f"spread: {source}", part) for source, part in forecast.spread.items()),
-            ):
-                rows.append((*place, None, figure, np.nan, value, np.nan))
-    return pd.DataFrame(rows, columns=["program_year", "ccn", "measure", "figure", "low", "median", "high"])
+    by_hospital: dict[str, dict[int, list[Mapping[Any, Any]]]] = {}
+    for row in inputs.to_dict(orient="records"):
+        by_hospital.setdefault(str(row["ccn"]), {}).setdefault(int(row["program_year"]), []).append(row)
+    nations = {int(year): national_figures(reference, int(year))[0] for year in inputs["program_year"].unique()}
+
+    def of_hospital(ccn: str) -> list[Row]:
+        own = own_draws(ccn, shared)
+        rows = []
+        for year, known in sorted(by_hospital[ccn].items()):
+            forecast = forecast_hospital(hospital_to_date(known), nations[year], shared, own=own)
+            rows += [(year, ccn, *figure) for figure in _figures(forecast)]
+        return rows
+
+    # numpy works outside the interpreter's lock, so threads are enough.
+    with ThreadPoolExecutor(threads) as pool:
+        found = list(pool.map(of_hospital, sorted(by_hospital)))
+    columns = ["program_year", "ccn", "measure", "figure", "low", "median", "high"]
+    return pd.DataFrame(sorted((row for rows in found for row in rows), key=lambda row: row[0]), columns=columns)
+
+
+def _figures(forecast: Forecast) -> Iterator[tuple[str | None, str, float, float, float]]:
+    """(measure, figure, low, median, high) of one forecast."""
+    for k, measure in enumerate(MEASURES):
+        for figure, quantiles in (
+            ("err", forecast.err),
+            ("cases", forecast.cases),
+            ("contribution", forecast.contribution),
+        ):
+            low, median, high = quantiles[k].tolist()
+            yield measure, figure, low, median, high
+        yield measure, "chance_of_cases", np.nan, float(forecast.chance_of_cases[k]), np.nan
+        yield measure, "chance_of_contribution", np.nan, float(forecast.chance_of_contribution[k]), np.nan
+    low, median, high = forecast.reduction.tolist()
+    yield None, "reduction", low, median, high
+    for figure, value in (
+        ("mean_reduction", forecast.mean_reduction),
+        ("chance_of_penalty", forecast.chance_of_penalty),
+        ("chance_of_cap", forecast.chance_of_cap),
+        *((f"chance_of_group_{g}", float(chance)) for g, chance in enumerate(forecast.chance_of_group, 1)),
+        *((f"spread: {source}", part) for source, part in forecast.spread.items()),
+    ):
+        yield None, figure, np.nan, value, np.nan
 
 
 def _ordinals(days: pd.Series) -> np.ndarray:

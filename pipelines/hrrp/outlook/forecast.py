@@ -15,14 +15,15 @@ One draw takes, each from its own source of uncertainty:
     national model   d ~ Normal(0, the year-to-year spread of the national rate on the logit scale, per year ahead)
     peer medians     last published median ERR plus the spread of the published series, per year ahead
     neutrality       the modifier likewise
-    payments         DRG payment ratios, log-normal
+    payments         DRG payment ratios, normal about the known ones
     peer group       dual proportion at the end of the period against cuts that move
 
 and then applies the payment formula of `hrrp.penalty.factor` with its 25-case rule and cap. N and Y are continuous in the draws
-(moments are matched); only the 25-case test looks at whole discharges. f is tabulated on a grid of u and interpolated, which is
-exact to about 1e-6 of an ERR; the figures "to date" are solved exactly in `hrrp.model`.
+(moments are matched); only the 25-case test looks at whole discharges. f is the polynomial of `hrrp.outlook.risk_curve`, right to 1e-9;
+u_end is found by Newton's method from the third-order expansion about the mode, to 1e-8 or better.
 
-National sources are drawn once and shared by all hospitals, own sources per hospital, so that sums over a system are right.
+National sources are drawn once and shared by all hospitals, own sources per hospital, so that sums over a system are right. A
+hospital's own draws are the same in all program years and scenarios: what differs between two of them is never the luck of the draw.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
+from hrrp.outlook.risk_curve import FURTHEST, Patients, RiskCurve
 from hrrp.penalty.factor import MINIMUM_CASES, contributions, payment_reduction
 from hrrp.program import MEASURES
 
@@ -50,8 +51,11 @@ SOURCES: tuple[str, ...] = (
     "payments",
     "peer group",
 )
-GRID = np.linspace(-3.0, 3.0, 601)
-NEWTON_STEPS = 6
+PROBABILITIES = (0.05, 0.5, 0.95)
+MODE_TOLERANCE = 1e-12
+NEWTON_STEPS = 50
+# After a step s Newton's next error is at most s^2 / 2 here (|f''| < f'): below 1e-8.
+DRAW_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -163,118 +167,204 @@ def national_draws(count: int, seed: int) -> Draws:
     )
 
 
-def _risk_table(linear_predictor: Floats, national_rate: float) -> tuple[Floats, Floats]:
-    """f and its derivative on GRID. Without an own case the national rate stands for the case mix."""
-    eta = linear_predictor if linear_predictor.size else np.array([np.log(national_rate / (1.0 - national_rate))])
-    if eta.size > 512:  # bins of equal size keep the mean of f to about 1e-6
-        ordered = np.sort(eta)
-        edges = np.linspace(0, eta.size, 513).astype(int)
-        weight = np.diff(edges) / eta.size
-        eta = np.add.reduceat(ordered, edges[:-1]) / np.diff(edges)
-    else:
-        weight = np.full(eta.size, 1.0 / eta.size)
-    risk = expit(eta[:, None] + GRID[None, :])
-    return weight @ risk, weight @ (risk * (1.0 - risk))
+@dataclass(frozen=True)
+class OwnDraws:
+    """Standard normal draws of one hospital's own sources, (6, D) each, `dual` (D,).
+
+    `volume_marks` (6, 2, 3) are the order statistics of `volume` that its quantiles lie between: cases increase with it.
+    """
+
+    results: Floats
+    chance: Floats
+    volume: Floats
+    payments: Floats
+    elsewhere: Floats
+    dual: Floats
+    volume_marks: Floats
 
 
-def _mode(y: Floats, n: Floats, shift: Floats | float, tau2: float, f: Floats, slope: Floats) -> Floats:
-    """The posterior mode u = tau2 (y - n f(u + shift)), by Newton on the tabulated f; monotone, so it converges from 0."""
-    if tau2 <= 0.0:
-        return np.zeros(np.broadcast_shapes(np.shape(y), np.shape(n), np.shape(shift)))
-    u = np.zeros(np.broadcast_shapes(np.shape(y), np.shape(n), np.shape(shift)))
-    for _ in range(NEWTON_STEPS):
-        at = u + shift
-        gap = u / tau2 + n * np.interp(at, GRID, f) - y
-        u = u - gap / (1.0 / tau2 + n * np.interp(at, GRID, slope))
-    return u
+def own_draws(ccn: str, shared: Draws) -> OwnDraws:
+    """One hospital's draws, reproducible from the seed and its CCN."""
+    rng = np.random.default_rng([shared.seed, zlib.crc32(ccn.encode())])
+    results, chance, volume, payments, elsewhere = rng.standard_normal((5, len(MEASURES), shared.count))
+    dual = rng.standard_normal(shared.count)
+    marks = np.array([_marks(np.sort(row), row.size) for row in volume])
+    return OwnDraws(results, chance, volume, payments, elsewhere, dual, marks)
 
 
 def forecast_hospital(
-    hospital: HospitalToDate, national: National, shared: Draws, change: Change = NO_CHANGE
+    hospital: HospitalToDate,
+    national: National,
+    shared: Draws,
+    change: Change = NO_CHANGE,
+    own: OwnDraws | None = None,
 ) -> Forecast:
     """The distribution of ERRs, contributions and payment reduction at the end of the applicable period.
 
-    `change` is a what-if scenario; the same draws serve every scenario, so the change of nothing gives the forecast itself.
+    `change` is a what-if scenario; the same draws serve every scenario, so the change of nothing gives the forecast itself. `own`
+    are the hospital's draws where the caller has them already (they are the same for all its program years).
     """
-    rng = np.random.default_rng([shared.seed, zlib.crc32(hospital.ccn.encode())])
-    own = rng.standard_normal((5, len(MEASURES), shared.count))
-    dual_normal = rng.standard_normal(shared.count)
-    ends = [
-        _measure_at_end(known, national.model_sd[k] * shared.model[k], own[:, k], change.avoided[k], change.volume[k])
-        for k, known in enumerate(hospital.measures)
-    ]
-    err, cases, ratio = (np.array(part) for part in zip(*ends, strict=True))
-    group = _groups(hospital, national, shared, dual_normal, change.dual_proportion)
-    median = national.medians[group - 1].T + national.median_sd[group - 1].T * shared.medians
-    stated = np.asarray(change.medians, dtype=np.float64)[:, None]
-    median = np.where(np.isfinite(stated), stated, median)
+    own = own or own_draws(hospital.ccn, shared)
+    group = _groups(hospital, national, shared, own.dual, change.dual_proportion)
     modifier = national.neutrality_modifier + national.neutrality_modifier_sd * shared.neutrality
-    part = contributions(err.T, median.T, ratio.T, cases.T, modifier[:, None]) * national.in_payment
-    reduction = payment_reduction(part, national.cap)
-    penalised = ((cases >= MINIMUM_CASES) & (err > median)).T & national.in_payment
-    # A measure that counts but whose payments are unknown leaves the reduction unknown; whether there is one is still known.
-    part = np.where(penalised & ~np.isfinite(ratio.T), np.nan, part)
-    reduction = np.where(np.isnan(part).any(), np.nan, reduction)
-    # Scaled by their influence, so that a source that plays no part carries no share.
-    sources = {
-        "own results": own[0],
-        "chance": own[1],
-        "volume": own[2],
-        "elsewhere": own[3] * np.array([[known.elsewhere_share_se] for known in hospital.measures]),
-        "national model": shared.model * national.model_sd[:, None],
-        "peer medians": shared.medians * national.median_sd.max(axis=0)[:, None],
-        "neutrality modifier": shared.neutrality[None, :] * national.neutrality_modifier_sd,
-        "payments": own[4] * np.array([[known.drg_payment_ratio_cv] for known in hospital.measures]),
-        "peer group": group[None, :].astype(np.float64),
+    total, any_penalised = np.zeros(shared.count), np.zeros(shared.count, dtype=bool)
+    err, cases, contribution = (np.empty((len(MEASURES), len(PROBABILITIES))) for _ in range(3))
+    chance_of_cases, chance_of_contribution = np.empty(len(MEASURES)), np.empty(len(MEASURES))
+    for k, known in enumerate(hospital.measures):
+        ratio_of_errs, count, payments = _measure_at_end(known, k, national, shared, own, change)
+        median = _median(k, national, shared, group, change.medians[k])
+        enough = count >= MINIMUM_CASES
+        penalised = enough & (ratio_of_errs > median) if national.in_payment[k] else np.zeros(shared.count, dtype=bool)
+        if np.isfinite(known.drg_payment_ratio):
+            part = contributions(ratio_of_errs, median, payments, count, modifier) * national.in_payment[k]
+        else:
+            # Above the median with unknown payments: the contribution is unknown; that there is one is known.
+            part = np.where(penalised, np.nan, 0.0)
+        total += part
+        any_penalised |= penalised
+        err[k], contribution[k] = _quantiles(ratio_of_errs), _quantiles_from_zero(part)
+        cases[k] = _interpolated(_cases(known, own.volume_marks[k], change.volume[k])[1], shared.count)
+        chance_of_cases[k], chance_of_contribution[k] = enough.mean(), penalised.mean()
+    reduction = payment_reduction(total[:, None], national.cap)
+    drawn = {
+        "own results": own.results,
+        "chance": own.chance,
+        "volume": own.volume,
+        "elsewhere": own.elsewhere[[known.elsewhere_share_se > 0.0 for known in hospital.measures]],
+        "national model": shared.model[national.model_sd > 0.0],
+        "peer medians": shared.medians[national.median_sd.max(axis=0) > 0.0],
+        "neutrality modifier": shared.neutrality[None, :][: int(national.neutrality_modifier_sd > 0.0)],
+        "payments": own.payments[[known.drg_payment_ratio_cv > 0.0 for known in hospital.measures]],
     }
     return Forecast(
-        # Draws without a single case have no ERR, which quantiles must not see.
-        err=np.array([_quantiles(row[np.isfinite(row)]) for row in err]),
-        cases=np.array([_quantiles(row) for row in cases]),
-        chance_of_cases=(cases >= MINIMUM_CASES).mean(axis=1),
-        contribution=np.array([_quantiles(row) for row in part.T]),
-        chance_of_contribution=penalised.mean(axis=0),
-        reduction=_quantiles(reduction),
+        err=err,
+        cases=cases,
+        chance_of_cases=chance_of_cases,
+        contribution=contribution,
+        chance_of_contribution=chance_of_contribution,
+        reduction=_quantiles_from_zero(reduction),
         mean_reduction=float(reduction.mean()),
-        chance_of_penalty=float(penalised.any(axis=1).mean()),
-        chance_of_cap=float((reduction >= national.cap).mean()) if np.isfinite(reduction).all() else float("nan"),
+        chance_of_penalty=float(any_penalised.mean()),
+        chance_of_cap=float("nan") if np.isnan(reduction).any() else float((reduction >= national.cap).mean()),
         chance_of_group=np.bincount(group - 1, minlength=5) / shared.count,
-        spread=spread_by_source(reduction, sources),
+        spread=spread_by_source(reduction, drawn, {"peer group": group}),
         draws=reduction,
     )
 
 
 def _measure_at_end(
-    known: MeasureToDate, shift: Floats, own: Floats, avoided: float, volume: float
+    known: MeasureToDate, k: int, national: National, shared: Draws, own: OwnDraws, change: Change
 ) -> tuple[Floats, Floats, Floats]:
-    """ERR, whole number of cases and DRG payment ratio of one measure at the end of the period, draw by draw.
-
-    `shift` (D,) is the move of the national model; `own` (5, D) the normal draws of own results, chance, volume, elsewhere,
-    payments; `avoided` readmissions are taken from the total, `volume` scales the admissions still to come.
-    """
+    """ERR, whole number of cases and DRG payment ratio of the k-th measure at the end of the period, draw by draw."""
     seen, n_known = float(known.readmissions), float(known.linear_predictor.size)
-    f, slope = _risk_table(known.linear_predictor, known.national_rate)
+    # Without an own case the national rate stands for the case mix.
+    rows = known.linear_predictor if n_known else np.log([known.national_rate / (1.0 - known.national_rate)])
+    patients = Patients(np.asarray(rows, dtype=np.float64))
 
-    share = np.clip(known.elsewhere_share + known.elsewhere_share_se * own[3], 0.0, 0.9)
-    unseen = seen * share / (1.0 - share)
-    best_total = min(seen / (1.0 - known.elsewhere_share), n_known)
-    mode = float(_mode(np.array(best_total), np.array(n_known), 0.0, known.tau2, f, slope))
-    information = n_known * float(np.interp(mode, GRID, slope))
-    effect = mode + own[0] * np.sqrt(known.tau2 / (1.0 + known.tau2 * information))
+    mode = posterior_mode(patients, min(seen / (1.0 - known.elsewhere_share), n_known), n_known, known.tau2)
+    information = n_known * patients.derivatives(mode)[1]
+    effect = mode + own.results[k] * np.sqrt(known.tau2 / (1.0 + known.tau2 * information))
+    shift = national.model_sd[k] * shared.model[k]
+    curve = _curve(patients, effect, shift)
 
+    total, cases = _cases(known, own.volume[k], change.volume[k])
+    further = total - n_known
+    risk = curve.risk(effect)
+    mean = further * risk
+    returns = mean + np.sqrt(mean * (1.0 - risk)) * own.chance[k]
+    np.minimum(np.maximum(returns, 0.0, out=returns), further, out=returns)
+
+    readmitted = _seen_and_unseen(known, own.elsewhere[k]) + returns - change.avoided[k]
+    np.minimum(np.maximum(readmitted, 0.0, out=readmitted), total, out=readmitted)
+    err = _err_at_end(patients, curve, mode, readmitted, total, shift, known.tau2)
+    if cases.min() < 1.0:
+        err = np.where(cases >= 1.0, err, np.nan)
+    ratio = np.maximum(known.drg_payment_ratio * (1.0 + known.drg_payment_ratio_cv * own.payments[k]), 0.0)
+    return err, cases, ratio
+
+
+def _cases(known: MeasureToDate, normal: Floats, volume: float) -> tuple[Floats, Floats]:
+    """Admissions at the end of the period, and whole cases: those followed up, those whose 30 days are not over, those to come."""
     mean = known.future_mean * volume
-    further = np.maximum(mean + np.sqrt(mean + (known.future_cv * mean) ** 2) * own[2], 0.0) + known.pending
-    risk = np.interp(effect, GRID, f)
-    returns = np.clip(further * risk + np.sqrt(further * risk * (1.0 - risk)) * own[1], 0.0, further)
+    spread = np.sqrt(mean + (known.future_cv * mean) ** 2)
+    total = np.maximum(mean + spread * normal, 0.0) + (known.pending + known.linear_predictor.size)
+    return total, np.floor(total + 0.5)
 
-    total = n_known + further
-    readmitted = np.clip(np.minimum(seen + unseen, n_known) + returns - avoided, 0.0, total)
-    at_end = _mode(readmitted, total, shift, known.tau2, f, slope)
-    cases = np.floor(total + 0.5)
-    err = np.interp(at_end + shift, GRID, f) / np.interp(shift, GRID, f)
-    cv = known.drg_payment_ratio_cv
-    ratio = known.drg_payment_ratio * np.exp(cv * own[4] - 0.5 * cv * cv)
-    return np.where(cases >= 1, err, np.nan), cases, ratio
+
+def _seen_and_unseen(known: MeasureToDate, normal: Floats) -> Floats | float:
+    """Readmissions among the admissions followed up, with those to other hospitals that own data cannot see."""
+    seen, most = float(known.readmissions), float(known.linear_predictor.size)
+    if known.elsewhere_share <= 0.0 and known.elsewhere_share_se <= 0.0:
+        return min(seen, most)
+    share = np.minimum(np.maximum(known.elsewhere_share + known.elsewhere_share_se * normal, 0.0), 0.9)
+    return np.minimum(seen / (1.0 - share), most)
+
+
+def posterior_mode(patients: Patients, readmissions: float, cases: float, tau2: float) -> float:
+    """The mode u = tau2 (readmissions - cases f(u)), by Newton inside a bracket; `cases` are taken to be like `patients`."""
+    if tau2 <= 0.0 or cases <= 0.0:
+        return 0.0
+    low, high = min(tau2 * (readmissions - cases), 0.0), max(tau2 * readmissions, 0.0)
+    u = 0.0
+    for _ in range(NEWTON_STEPS):
+        f, slope, *_ = patients.derivatives(u)
+        gap = u - tau2 * (readmissions - cases * f)
+        low, high = (u, high) if gap < 0.0 else (low, u)
+        following = u - gap / (1.0 + tau2 * cases * slope)
+        if not low <= following <= high:
+            following = 0.5 * (low + high)
+        if abs(following - u) <= MODE_TOLERANCE:
+            return following
+        u = following
+    return u
+
+
+def _curve(patients: Patients, *places: Floats) -> RiskCurve:
+    """A risk curve that covers all of `places`."""
+    low = min(float(each.min()) for each in places)
+    high = max(float(each.max()) for each in places)
+    return patients.curve(low - 0.01, high + 0.01)
+
+
+def _err_at_end(
+    patients: Patients, curve: RiskCurve, mode: float, y: Floats, n: Floats, shift: Floats, tau2: float
+) -> Floats:
+    """ERR = f(v) / f(shift) with v = u_end + shift, the root of v + tau2 n f(v) = shift + tau2 y, increasing in v.
+
+    `curve` covers `shift`; `mode` is a point that v is near to.
+    """
+    base = curve.risk(shift)
+    if tau2 <= 0.0:
+        return np.ones_like(base)
+    target, weight = shift + tau2 * y, tau2 * n
+    f, slope, bend, twist = patients.derivatives(mode)
+    steepness = 1.0 + weight * slope
+    first = (target - mode - weight * f) / steepness
+    # The inverse series first * (1 - b + 2 b^2 - c); far from the mode, where it is of no use, its first term alone.
+    scaled = weight * first / steepness
+    b = (0.5 * bend) * scaled
+    series = b * (2.0 * b - 1.0) - (twist / 6.0) * scaled * first
+    if max(-float(series.min()), float(series.max())) > 0.5:
+        series = np.where(np.abs(series) < 0.5, series, 0.0)
+    v = mode + first * (1.0 + series)
+    v = np.minimum(np.maximum(v, -FURTHEST, out=v), FURTHEST, out=v)
+    for _ in range(NEWTON_STEPS):
+        if not curve.covers(v):
+            curve = _curve(patients, v)
+        risk, slopes = curve.risk_and_slope(v)
+        step = (target - v - weight * risk) / (1.0 + weight * slopes)
+        step = np.minimum(np.maximum(step, -FURTHEST - v), FURTHEST - v)
+        v += step
+        if max(-float(step.min()), float(step.max())) <= DRAW_TOLERANCE:
+            break
+    return (risk + slopes * step) / base
+
+
+def _median(k: int, national: National, shared: Draws, group: NDArray[np.int64], stated: float) -> Floats | float:
+    """Peer group median ERR of the k-th measure, draw by draw; a scenario's where it states one."""
+    if np.isfinite(stated):
+        return stated
+    return national.medians[:, k][group - 1] + national.median_sd[:, k][group - 1] * shared.medians[k]
 
 
 def _groups(
@@ -295,32 +385,57 @@ def _groups(
 
 
 def _quantiles(values: Floats) -> Floats:
-    if not values.size:
-        return np.full(3, np.nan)
-    return np.quantile(values, (0.05, 0.5, 0.95))
+    """5 %, 50 % and 95 % of the finite values; draws without a case have no ERR."""
+    ordered = np.sort(values)
+    finite = ordered[: int(np.searchsorted(ordered, np.nan))]
+    return _interpolated(_marks(finite, finite.size), finite.size)
 
 
-def spread_by_source(result: Floats, inputs: dict[str, Floats]) -> dict[str, float]:
+def _quantiles_from_zero(values: Floats) -> Floats:
+    """The same of values at or above zero: only those above it are sorted. NaN where any is unknown."""
+    if np.isnan(values).any():
+        return np.full(len(PROBABILITIES), np.nan)
+    return _interpolated(_marks(np.sort(values[values > 0.0]), values.size), values.size)
+
+
+def _marks(ordered: Floats, count: int) -> Floats:
+    """The order statistics next below and above each quantile, (2, 3), of `count` values: zeros, then `ordered`."""
+    if not count:
+        return np.full((2, len(PROBABILITIES)), np.nan)
+    below = np.array([int(probability * (count - 1)) for probability in PROBABILITIES])
+    at = np.stack([below, np.minimum(below + 1, count - 1)]) - (count - ordered.size)
+    return np.where(at >= 0, ordered[np.maximum(at, 0)], 0.0) if ordered.size else np.zeros(at.shape)
+
+
+def _interpolated(marks: Floats, count: int) -> Floats:
+    """Quantiles of `count` values from their marks, as numpy's default interpolates."""
+    place = np.array(PROBABILITIES) * max(count - 1, 0)
+    return marks[0] + (marks[1] - marks[0]) * (place - np.floor(place))
+
+
+def spread_by_source(
+    result: Floats, normals: dict[str, Floats], groups: dict[str, NDArray[np.int64]] | None = None
+) -> dict[str, float]:
     """Share of the result's variance that each source carries by itself (first-order effects), scaled to sum to 1.
 
-    For each source the result is regressed on its normal draws and their squares; the explained variance, less what as many
-    columns of noise would explain, is its share. `inputs` maps a source to its draws (columns, D).
+    `normals` maps a source to its standard normal draws z (columns, D). As z and z^2 - 1 of independent normals are orthogonal, with
+    variances 1 and 2, they explain the variance  sum cov(z, result)^2 + cov(z^2, result)^2 / 2; what as many columns of noise would
+    explain is taken off. `groups` maps a source of classes to its class numbers (D,): it explains the variance between classes.
     """
-    total = float(result.var())
+    total, count = float(result.var()), result.size
+    names = [*normals, *(groups or {})]
     if not total > 0.0:
-        return dict.fromkeys(inputs, 0.0 if total == 0.0 else float("nan"))
+        return dict.fromkeys(names, 0.0 if total == 0.0 else float("nan"))
     centred = result - result.mean()
     shares = {}
-    for name, columns in inputs.items():
-        varying = [(column - column.mean()) / column.std() for column in columns if column.std() > 0.0]
-        if not varying:
-            shares[name] = 0.0
-            continue
-        z = np.array(varying)
-        design = np.vstack([z, z * z])
-        design = design - design.mean(axis=1, keepdims=True)
-        solution, *_ = np.linalg.lstsq(design @ design.T, design @ centred, rcond=None)
-        explained = float(solution @ (design @ centred)) / (total * result.size)
-        shares[name] = max(explained - design.shape[0] / result.size, 0.0)
+    for name, z in normals.items():
+        linear, square = (z @ centred) / count, ((z * z) @ centred) / count
+        explained = float(linear @ linear + 0.5 * (square @ square)) / total
+        shares[name] = max(explained - 2 * len(z) / count, 0.0)
+    for name, classes in (groups or {}).items():
+        size = np.bincount(classes)
+        sums = np.bincount(classes, weights=centred)[size > 0]
+        explained = float((sums * sums / size[size > 0]).sum()) / (total * count)
+        shares[name] = max(explained - (sums.size - 1) / count, 0.0)
     scale = sum(shares.values())
     return {name: share / scale if scale > 0 else 0.0 for name, share in shares.items()}
