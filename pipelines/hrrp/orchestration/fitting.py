@@ -1,0 +1,106 @@
+"""Setting `reference = "fit"`: the risk models fitted on the data at hand, in place of CMS's published ones.
+
+Reads the index admissions with their risk factors, hands them to `hrrp.model.RandomInterceptLogit` (RSPL, the criterion that CMS uses),
+and lays its answers out as rows of risk.model_in_force. A measure that cannot be fitted (one hospital only, say) keeps the
+published model, and its row says why.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hrrp.errors import InputContractError
+from hrrp.model import RandomInterceptLogit
+from hrrp.warehouse import Warehouse
+
+ADMISSIONS = """
+select
+    index_admissions.ccn,
+    coalesce(readmissions.unplanned_readmission, false) as outcome
+from cohort.index_admissions
+left join cohort.readmissions using (program_year, measure, stay_key)
+where program_year = $year and measure = $measure
+order by index_admissions.ccn, stay_key
+"""
+
+FACTORS = """
+with ordered as (
+    select
+        stay_key,
+        row_number() over (order by ccn, stay_key) - 1 as place
+    from cohort.index_admissions
+    where program_year = $year and measure = $measure
+)
+
+select
+    ordered.place,
+    risk_factors.variable_key,
+    risk_factors.value
+from risk.risk_factors
+inner join ordered using (stay_key)
+where risk_factors.program_year = $year and risk_factors.measure = $measure
+order by ordered.place, risk_factors.variable_key
+"""
+
+
+def design_of(
+    warehouse: Warehouse, year: int, measure: str, variables: list[str]
+) -> tuple[np.ndarray, pd.DataFrame, np.ndarray]:
+    """Outcome (n,), design (n, variables) and hospital (n,) of one measure's index admissions, sorted by hospital."""
+    place = {"year": year, "measure": measure}
+    admissions = warehouse.arrays(ADMISSIONS, place)
+    factors = warehouse.arrays(FACTORS, place)
+    column = pd.Index(variables).get_indexer(pd.Index(factors["variable_key"].astype(str)))
+    design = np.zeros((len(admissions["ccn"]), len(variables)))
+    known = column >= 0
+    design[factors["place"][known].astype(np.int64), column[known]] = factors["value"][known]
+    return (
+        admissions["outcome"].astype(np.uint8),
+        pd.DataFrame(design, columns=variables),
+        admissions["ccn"].astype(str),
+    )
+
+
+def fit_models(warehouse: Warehouse, published: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of risk.model_in_force with every model fitted that can be; `published` are the rows as CMS's models give them.
+
+    Raises ConvergenceError where a model that should have a fit does not converge.
+    """
+    rows: list[dict[str, Any]] = []
+    for year, measure in dict.fromkeys((row["program_year"], row["measure"]) for row in published):
+        own = [row for row in published if (row["program_year"], row["measure"]) == (year, measure)]
+        variables = [row["term"] for row in own if row["kind"] == "coefficient"]
+        outcome, design, hospital = design_of(warehouse, year, measure, variables)
+        try:
+            fitted = RandomInterceptLogit(outcome, design, hospital, unestimable="drop").fit(method="rspl")
+        except InputContractError as error:
+            reason = f"published model kept, because it cannot be fitted here: {error}"
+            rows += [row | {"source": reason} for row in own]
+            continue
+        source = f"fitted on {len(outcome):,} index admissions of {len(set(hospital))} hospitals (RSPL)"
+        common = {
+            "program_year": year,
+            "measure": measure,
+            "basis": "fit",
+            "model_program_year": year,
+            "source": source,
+        }
+        errors = dict(fitted.bse)
+        for term, value in dict(fitted.params).items():
+            kind = "intercept" if term == "national_intercept" else "coefficient"
+            rows.append(
+                common | {"term": term, "kind": kind, "value": float(value), "standard_error": float(errors[term])}
+            )
+        rows.append(
+            common
+            | {
+                "term": "tau2",
+                "kind": "variance",
+                "value": float(fitted.tau2),
+                "standard_error": float(fitted.tau2_se),
+            }
+        )
+    return rows
