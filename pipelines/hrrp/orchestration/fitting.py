@@ -1,8 +1,8 @@
 """Setting `reference = "fit"`: the risk models fitted on the data at hand, in place of CMS's published ones.
 
 Reads the index admissions with their risk factors, hands them to `hrrp.model.RandomInterceptLogit` (RSPL, the criterion that CMS uses),
-and lays its answers out as rows of risk.model_in_force. A measure that cannot be fitted (one hospital only, say) keeps the
-published model, and its row says why.
+and lays its answers out as rows of risk.model_in_force. A measure that cannot be fitted (one hospital only, too few stays for its
+variables) keeps the published model, and its rows say why.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hrrp.errors import InputContractError
+from hrrp.errors import ConvergenceError, InputContractError
 from hrrp.model import RandomInterceptLogit
 from hrrp.warehouse import Warehouse
 
@@ -67,16 +67,18 @@ def design_of(
 def fit_models(warehouse: Warehouse, published: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of risk.model_in_force with every model fitted that can be; `published` are the rows as CMS's models give them.
 
-    Raises ConvergenceError where a model that should have a fit does not converge.
+    Raises ConvergenceError where not one of them can be.
     """
     rows: list[dict[str, Any]] = []
+    refused: list[str] = []
     for year, measure in dict.fromkeys((row["program_year"], row["measure"]) for row in published):
         own = [row for row in published if (row["program_year"], row["measure"]) == (year, measure)]
         variables = [row["term"] for row in own if row["kind"] == "coefficient"]
         outcome, design, hospital = design_of(warehouse, year, measure, variables)
         try:
             fitted = RandomInterceptLogit(outcome, design, hospital, unestimable="drop").fit(method="rspl")
-        except InputContractError as error:
+        except (InputContractError, ConvergenceError) as error:
+            refused.append(f"{measure} FY{year}: {error}")
             reason = f"published model kept, because it cannot be fitted here: {error}"
             rows += [row | {"source": reason} for row in own]
             continue
@@ -102,5 +104,10 @@ def fit_models(warehouse: Warehouse, published: list[dict[str, Any]]) -> list[di
                 "value": float(fitted.tau2),
                 "standard_error": float(fitted.tau2_se),
             }
+        )
+    if refused and not any(row["basis"] == "fit" for row in rows):
+        raise ConvergenceError(
+            f"No model could be fitted on these discharges. {refused[0]} Bring more hospitals or more years, "
+            'or set reference = "published" in hrrp.toml.'
         )
     return rows
