@@ -30,7 +30,6 @@ from hrrp.warehouse import SqlStep, Warehouse, load_steps, open_warehouse
 Rows = Sequence[Mapping[str, Any]]
 
 _OPEN = ExitStack()
-STAY_COLUMNS = "stay_id person_id ccn admit_date discharge_date discharge_status"
 
 
 def run_cohort(
@@ -39,18 +38,19 @@ def run_cohort(
     as_of: date | None = None,
     parameters: Mapping[str, Any] | None = None,
     *,
+    extract_end: date | None = None,
     steps: Sequence[SqlStep] | None = None,
     reference_rows: Mapping[str, Rows] | None = None,
     until: str | None = None,
 ) -> Warehouse:
     """Run every SQL step of staging, cohort, risk and payment over `tables` and return the warehouse with their results.
 
-    `as_of` is by default the last discharge date of `tables`, as for a run. `parameters` overrides rows of
+    `as_of` and `extract_end` are by default the last discharge date of `tables`, as for a run. `parameters` overrides rows of
     data/reference/parameters.csv. `steps` takes other SQL than the shipped one (mutation tests). `reference_rows` replaces whole
     reference tables for this call only. `until` names the last table that is needed: other tables may then be missing or old.
     """
     warehouse = _warehouse()
-    _load_intake(warehouse, tables, program_years, as_of)
+    _load_intake(warehouse, tables, program_years, as_of, extract_end)
     values = {name: each.value for name, each in _reference().parameters(dict(parameters or {})).items()}
     replaced = _replace_reference(warehouse, reference_rows or {})
     try:
@@ -122,7 +122,11 @@ def _text(value: Any) -> str | None:
 
 
 def _load_intake(
-    warehouse: Warehouse, tables: Mapping[str, Rows], program_years: Sequence[int], as_of: date | None
+    warehouse: Warehouse,
+    tables: Mapping[str, Rows],
+    program_years: Sequence[int],
+    as_of: date | None,
+    extract_end: date | None,
 ) -> None:
     unknown = set(tables) - set(CANONICAL)
     if unknown:
@@ -148,10 +152,8 @@ def _load_intake(
             if not column.required:
                 filled = any(value is not None for value in texts[column.name])
                 named = any(column.name in row for row in given)
-                inputs.append(
-                    {"input": f"{name}.{column.name}", "present": filled or (named and column.null_is_value)}
-                )
-    _write_run(warehouse, files, inputs, tables, program_years, as_of)
+                inputs.append({"input": f"{name}.{column.name}", "present": filled or (named and column.null_is_value)})
+    _write_run(warehouse, files, inputs, tables, program_years, as_of, extract_end)
 
 
 def _write_run(
@@ -161,6 +163,7 @@ def _write_run(
     tables: Mapping[str, Rows],
     program_years: Sequence[int],
     as_of: date | None,
+    extract_end: date | None,
 ) -> None:
     kinds = {
         "source_file": "varchar",
@@ -182,8 +185,8 @@ def _write_run(
     warehouse.write("intake.inputs", pd.DataFrame(inputs), {"input": "varchar", "present": "boolean"})
     ends = [_as_date(row.get("discharge_date")) for row in tables.get("stays", ())]
     known = [end for end in ends if end is not None]
-    extract_end = max(known) if known else date(1900, 1, 1)
-    run = pd.DataFrame([{"as_of": as_of or extract_end, "extract_end": extract_end}])
+    last = extract_end or (max(known) if known else date(1900, 1, 1))
+    run = pd.DataFrame([{"as_of": as_of or last, "extract_end": last}])
     warehouse.write("intake.run", run, {"as_of": "date", "extract_end": "date"})
     years = pd.DataFrame({"program_year": list(program_years)})
     warehouse.write("intake.run_program_years", years, {"program_year": "integer"})

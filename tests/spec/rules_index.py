@@ -1,0 +1,505 @@
+"""Index admissions: the rules that hold for every measure."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from patient_tables import Rule
+
+CHAPTER = "Index admissions: rules of every measure"
+
+RULES = (
+    Rule(
+        "A stay of the measure is an index admission",
+        "A stay that meets the clinical definition is judged once for every program year whose applicable period holds its "
+        "discharge date, both ends included. FY2028 counts discharges from 1 July 2024 to 30 June 2026.",
+        stays="""
+            stay person in         out        dx
+            a    ann    2024-06-20 2024-06-30 I50.9
+            b    bea    2024-06-20 2024-07-01 I50.9
+            c    cora   2026-06-20 2026-06-30 I50.9
+            d    dora   2026-06-20 2026-07-01 I50.9
+            e    eve    2025-03-01 2025-03-04 E11.9
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      no_row
+            b    HF      index
+            c    HF      index
+            d    HF      no_row
+            e    HF      no_row
+        """,
+    ),
+    Rule(
+        "A period with a gap",
+        "FY2024 counts discharges to 1 December 2019 and from 1 July 2020; what lies between is not judged.",
+        years=(2024,),
+        stays="""
+            stay person in         out        dx
+            a    ann    2019-11-20 2019-12-01 I50.9
+            b    bea    2019-11-20 2019-12-02 I50.9
+            c    cora   2020-06-20 2020-06-30 I50.9
+            d    dora   2020-06-20 2020-07-01 I50.9
+        """,
+        enrollment="""
+            person from    to      cover
+            ann    2018-01 2021-12 AB
+            bea    2018-01 2021-12 AB
+            cora   2018-01 2021-12 AB
+            dora   2018-01 2021-12 AB
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      index
+            b    HF      no_row
+            c    HF      no_row
+            d    HF      index
+        """,
+    ),
+    Rule(
+        "Short-term acute hospitals only",
+        "Positions 3 to 6 of the CCN from 0001 to 0879 are a short-term acute hospital. Critical access hospitals (1300 to 1399), "
+        "long-term care, rehabilitation and psychiatric hospitals, units (a letter in position 3) and numbers of no known kind have no "
+        "index admissions. A column of the extract that says so wins over the number.",
+        confidence="medium",
+        stays="""
+            stay person ccn    in         out        dx    acute
+            a    ann    360001 2025-03-01 2025-03-04 I50.9 -
+            b    bea    360879 2025-03-01 2025-03-04 I50.9 -
+            c    cora   360880 2025-03-01 2025-03-04 I50.9 -
+            d    dora   361300 2025-03-01 2025-03-04 I50.9 -
+            e    eve    362000 2025-03-01 2025-03-04 I50.9 -
+            f    fay    363025 2025-03-01 2025-03-04 I50.9 -
+            g    gwen   364000 2025-03-01 2025-03-04 I50.9 -
+            h    hope   36S001 2025-03-01 2025-03-04 I50.9 -
+            i    iris   360001 2025-03-01 2025-03-04 I50.9 false
+            j    jane   360880 2025-03-01 2025-03-04 I50.9 true
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      index
+            b    HF      index
+            c    HF      not_short_term_acute
+            d    HF      not_short_term_acute
+            e    HF      not_short_term_acute
+            f    HF      not_short_term_acute
+            g    HF      not_short_term_acute
+            h    HF      not_short_term_acute
+            i    HF      not_short_term_acute
+            j    HF      index
+        """,
+    ),
+    Rule(
+        "Age 65 at admission",
+        "The patient is at least 65 on the day of admission, in whole years between birth and admission.",
+        persons="""
+            person born
+            ann    1960-03-01
+            bea    1960-03-02
+            cora   1960-02-29
+            dora   1960-03-01
+        """,
+        stays="""
+            stay person in         out        dx
+            a    ann    2025-03-01 2025-03-04 I50.9
+            b    bea    2025-03-01 2025-03-04 I50.9
+            c    cora   2025-02-28 2025-03-04 I50.9
+            d    dora   2025-02-28 2025-03-04 I50.9
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      index
+            b    HF      age
+            c    HF      age
+            d    HF      age
+        """,
+    ),
+    Rule(
+        "Implausible records",
+        "Older than 115, sex unknown, admitted after the date of death, a death in hospital that is followed by a later stay, or longer "
+        "than a year.",
+        confidence="medium",
+        persons="""
+            person born       sex died
+            ann    1909-03-01 F   -
+            bea    1909-03-02 F   -
+            cora   1909-03-01 M   -
+            dora   1950-01-02 -   -
+            eve    1950-01-02 F   2025-03-01
+            fay    1950-01-02 F   2025-02-28
+        """,
+        stays="""
+            stay person in         out        dx    status
+            a    ann    2025-02-28 2025-03-04 I50.9 01
+            b    bea    2025-03-01 2025-03-04 I50.9 01
+            c    cora   2025-03-01 2025-03-04 I50.9 01
+            d    dora   2025-03-01 2025-03-04 I50.9 01
+            e    eve    2025-03-01 2025-03-04 I50.9 01
+            f    fay    2025-03-01 2025-03-04 I50.9 01
+            g    gwen   2025-03-01 2025-03-04 I50.9 20
+            h    gwen   2025-08-01 2025-08-04 E11.9 01
+            i    hope   2025-03-01 2025-03-04 I50.9 20
+            j    iris   2024-07-01 2025-07-01 I50.9 01
+            k    jane   2024-07-01 2025-07-02 I50.9 01
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      index
+            b    HF      index
+            c    HF      implausible_record
+            d    HF      implausible_record
+            e    HF      index
+            f    HF      implausible_record
+            g    HF      implausible_record,died_in_hospital
+            i    HF      died_in_hospital
+            j    HF      index
+            k    HF      implausible_record
+        """,
+    ),
+    Rule(
+        "Enrolled for the 12 months before",
+        "Parts A and B in fee for service in each of the 12 full months before the month of admission, and Part A in the month of "
+        "admission itself.",
+        stays="""
+            stay person in         out        dx
+            a    ann    2025-03-31 2025-04-02 I50.9
+            b    bea    2025-03-31 2025-04-02 I50.9
+            c    cora   2025-03-31 2025-04-02 I50.9
+            d    dora   2025-03-31 2025-04-02 I50.9
+            e    eve    2025-03-31 2025-04-02 I50.9
+            f    fay    2025-03-31 2025-04-02 I50.9
+        """,
+        enrollment="""
+            person from    to      cover
+            ann    2022-01 2024-02 none
+            bea    2022-01 2024-03 none
+            cora   2025-02 2025-02 A
+            dora   2025-03 2025-03 A
+            eve    2025-03 2025-03 none
+            fay    2024-09 2024-09 none
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      index
+            b    HF      enrollment_before
+            c    HF      enrollment_before
+            d    HF      index
+            e    HF      payer,enrollment_before
+            f    HF      enrollment_before
+        """,
+    ),
+    Rule(
+        "Medicare Advantage counts from FY2027",
+        "Months in Medicare Advantage and stays paid by it count from FY2027, and not before. Without a payer on the stay, "
+        "enrollment in the month of admission names it.",
+        stays="""
+            stay person in         out        dx    payer
+            a    ann    2025-03-01 2025-03-04 I50.9 FFS
+            b    bea    2025-03-01 2025-03-04 I50.9 MA
+            c    cora   2025-03-01 2025-03-04 I50.9 other
+            d    dora   2025-03-01 2025-03-04 I50.9 -
+            e    eve    2025-03-01 2025-03-04 I50.9 -
+            f    fay    2025-03-01 2025-03-04 I50.9 FFS
+        """,
+        enrollment="""
+            person from    to      cover
+            dora   2025-03 2025-03 MA
+            eve    2025-03 2025-03 none
+            fay    2024-03 2024-08 MA
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      index
+            b    HF      index
+            c    HF      payer
+            d    HF      index
+            e    HF      payer,enrollment_before
+            f    HF      index
+        """,
+    ),
+    Rule(
+        "Before FY2027 only fee for service",
+        "In FY2026 a stay paid by Medicare Advantage, or a month in it, does not count.",
+        years=(2026,),
+        stays="""
+            stay person in         out        dx    payer
+            a    ann    2024-03-01 2024-03-04 I50.9 FFS
+            b    bea    2024-03-01 2024-03-04 I50.9 MA
+            c    cora   2024-03-01 2024-03-04 I50.9 -
+            d    dora   2024-03-01 2024-03-04 I50.9 FFS
+            e    eve    2024-03-01 2024-03-04 I50.9 FFS
+        """,
+        enrollment="""
+            person from    to      cover
+            cora   2024-03 2024-03 MA
+            dora   2023-09 2023-09 MA
+            eve    2024-04 2024-04 MA
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      index
+            b    HF      payer
+            c    HF      payer,enrollment_before
+            d    HF      enrollment_before
+            e    HF      enrollment_after
+        """,
+    ),
+    Rule(
+        "Enrolled after discharge",
+        "Part A in the month after the month of discharge; a patient who dies within 30 days of discharge satisfies this.",
+        confidence="medium",
+        persons="""
+            person died
+            cora   2025-04-03
+            dora   2025-04-04
+        """,
+        stays="""
+            stay person in         out        dx
+            a    ann    2025-03-01 2025-03-04 I50.9
+            b    bea    2025-03-01 2025-03-04 I50.9
+            c    cora   2025-03-01 2025-03-04 I50.9
+            d    dora   2025-03-01 2025-03-04 I50.9
+            e    eve    2025-03-01 2025-03-04 I50.9
+        """,
+        enrollment="""
+            person from    to      cover
+            ann    2025-04 2025-04 A
+            bea    2025-04 2026-12 none
+            cora   2025-04 2026-12 none
+            dora   2025-04 2026-12 none
+            eve    2025-05 2026-12 none
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      index
+            b    HF      enrollment_after
+            c    HF      index
+            d    HF      enrollment_after
+            e    HF      index
+        """,
+    ),
+    Rule(
+        "Follow-up not over yet",
+        "A stay whose discharge + 30 days lies beyond the extract's last day is kept apart: its outcome is not yet known. It is no lost "
+        "enrollment. A patient who has died within the 30 days counts as followed up.",
+        confidence="medium",
+        extract_end=date(2026, 4, 3),
+        as_of=date(2026, 4, 3),
+        persons="""
+            person died
+            cora   2026-04-01
+        """,
+        enrollment="""
+            person from    to      cover
+            bea    2026-04 2026-12 none
+            cora   2026-04 2026-12 none
+        """,
+        stays="""
+            stay person in         out        dx
+            a    ann    2026-03-01 2026-03-04 I50.9
+            b    bea    2026-03-01 2026-03-05 I50.9
+            c    cora   2026-03-01 2026-03-05 I50.9
+            d    dora   2026-04-01 2026-04-04 I50.9
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      index
+            b    HF      follow_up_incomplete
+            c    HF      index
+            d    HF      no_row
+        """,
+    ),
+    Rule(
+        "Follow-up through the as-of date",
+        "With follow_up_through = as_of the extract is taken to hold every admission up to the as-of date.",
+        confidence="medium",
+        extract_end=date(2026, 3, 10),
+        as_of=date(2026, 4, 3),
+        parameters={"follow_up_through": "as_of"},
+        stays="""
+            stay person in         out        dx
+            a    ann    2026-03-01 2026-03-04 I50.9
+            b    bea    2026-03-01 2026-03-05 I50.9
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      index
+            b    HF      follow_up_incomplete
+        """,
+    ),
+    Rule(
+        "Deaths whose follow-up is not over",
+        "With death_completes_follow_up = false only the calendar decides.",
+        confidence="medium",
+        extract_end=date(2026, 4, 3),
+        as_of=date(2026, 4, 3),
+        parameters={"death_completes_follow_up": False},
+        persons="""
+            person died
+            ann    2026-04-01
+        """,
+        stays="""
+            stay in         out        dx
+            a    2026-03-01 2026-03-05 I50.9
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      follow_up_incomplete
+        """,
+    ),
+    Rule(
+        "Discharged alive, with advice, and at an end",
+        "Status 20 (and 40 to 42) died; 07 left against medical advice; 30 is still a patient. Hospice (50, 51) is no exclusion, nor is a "
+        "status that names another acute hospital (02) where no stay there follows.",
+        stays="""
+            stay person in         out        dx    status
+            a    ann    2025-03-01 2025-03-04 I50.9 20
+            b    bea    2025-03-01 2025-03-04 I50.9 41
+            c    cora   2025-03-01 2025-03-04 I50.9 07
+            d    dora   2025-03-01 2025-03-04 I50.9 30
+            e    eve    2025-03-01 2025-03-04 I50.9 50
+            f    fay    2025-03-01 2025-03-04 I50.9 02
+            g    gwen   2025-03-01 2025-03-04 I50.9 7
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      died_in_hospital
+            b    HF      died_in_hospital
+            c    HF      left_against_medical_advice
+            d    HF      still_a_patient
+            e    HF      index
+            f    HF      index
+            g    HF      left_against_medical_advice
+        """,
+    ),
+    Rule(
+        "Thirty days between index admissions",
+        "A stay admitted within 30 days after the discharge of an earlier index admission of the same measure is no index admission; it "
+        "can still be that one's readmission. Another measure's index admission does not block.",
+        stays="""
+            stay person in         out        dx
+            a    ann    2025-03-01 2025-03-04 I50.9
+            b    ann    2025-04-03 2025-04-06 I50.9
+            c    bea    2025-03-01 2025-03-04 I50.9
+            d    bea    2025-04-04 2025-04-06 I50.9
+            e    cora   2025-03-01 2025-03-04 I50.9
+            f    cora   2025-03-20 2025-03-24 J44.1
+        """,
+        expect="""
+            stay measure verdict       return outcome
+            a    HF      index         b      unplanned
+            b    HF      prior_30_days -      -
+            c    HF      index         -      -
+            d    HF      index         -      -
+            e    HF      index         f      unplanned
+            f    COPD    index         -      -
+        """,
+    ),
+    Rule(
+        "Only an index admission blocks",
+        "The second stay is blocked by the first, so the third, which is within 30 days of the second but not of the first, is an index "
+        "admission. A stay excluded for another reason, or one outside the applicable period, never blocks.",
+        stays="""
+            stay person in         out        dx    status
+            a    ann    2025-03-01 2025-03-04 I50.9 01
+            b    ann    2025-03-20 2025-03-24 I50.9 01
+            c    ann    2025-04-10 2025-04-14 I50.9 01
+            d    ann    2025-05-01 2025-05-04 I50.9 01
+            e    bea    2025-03-01 2025-03-04 I50.9 07
+            f    bea    2025-03-20 2025-03-24 I50.9 01
+            g    cora   2024-06-20 2024-06-30 I50.9 01
+            h    cora   2024-07-10 2024-07-14 I50.9 01
+            i    dora   2025-03-01 2025-03-04 I50.9 01
+            j    dora   2025-03-20 2025-03-24 I50.9 07
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      index
+            b    HF      prior_30_days
+            c    HF      index
+            d    HF      prior_30_days
+            e    HF      left_against_medical_advice
+            f    HF      index
+            g    HF      no_row
+            h    HF      index
+            i    HF      index
+            j    HF      left_against_medical_advice,prior_30_days
+        """,
+    ),
+    Rule(
+        "Quarters under an exception",
+        "The calendar quarters for which a hospital has an extraordinary circumstances exception are dropped, by discharge date.",
+        hospitals="""
+            ccn    excluded_quarters
+            360001 2024Q4;2025Q1
+            360002 -
+        """,
+        stays="""
+            stay person ccn    in         out        dx
+            a    ann    360001 2024-09-28 2024-09-30 I50.9
+            b    bea    360001 2024-09-28 2024-10-01 I50.9
+            c    cora   360001 2025-03-28 2025-03-31 I50.9
+            d    dora   360001 2025-03-28 2025-04-01 I50.9
+            e    eve    360002 2025-03-28 2025-03-31 I50.9
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      index
+            b    HF      excluded_quarter
+            c    HF      excluded_quarter
+            d    HF      index
+            e    HF      index
+        """,
+    ),
+    Rule(
+        "COVID-19, FY2023 to FY2026",
+        "A stay with COVID-19 as principal diagnosis, or as secondary diagnosis present on admission, is no index admission.",
+        years=(2026,),
+        stays="""
+            stay person in         out        dx
+            a    ann    2024-03-01 2024-03-04 I50.9,U07.1
+            b    bea    2024-03-01 2024-03-04 I50.9,U07.1/N
+            c    cora   2024-03-01 2024-03-04 I50.9,Z86.16
+            d    dora   2024-03-01 2024-03-04 U07.1,I50.9
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      covid_19
+            b    HF      index
+            c    HF      index
+            d    HF      no_row
+        """,
+    ),
+    Rule(
+        "COVID-19 from FY2027",
+        "The COVID-19 rule has ended.",
+        stays="""
+            stay in         out        dx
+            a    2025-03-01 2025-03-04 I50.9,U07.1
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      index
+        """,
+    ),
+    Rule(
+        "All reasons, in their order",
+        "Every reason that applies is named, in the order of reference.reason_codes; the first one counts the stay.",
+        persons="""
+            person born       sex
+            ann    1970-01-01 -
+        """,
+        stays="""
+            stay ccn    in         out        dx    status payer
+            a    361301 2025-03-01 2025-03-04 I50.9 07     other
+        """,
+        enrollment="""
+            from    to      cover
+            2025-01 2026-12 none
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      implausible_record,not_short_term_acute,payer,age,enrollment_before,left_against_medical_advice,enrollment_after
+        """,
+    ),
+)
