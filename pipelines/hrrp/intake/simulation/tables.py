@@ -279,6 +279,7 @@ def truth_tables(facilities: Facilities, truth: tuple[MeasureTruth, ...]) -> dic
     flags = np.concatenate([_packed(of.values) for of in truth])
     models = [of.model for of in truth]
     by_hospital = hospital_measures(facilities, truth)
+    place = {ccn: position for position, ccn in enumerate(facilities.ccn)}
     keys = sorted({key for model in models for key in model.variables} | {"national_intercept"})
     coefficients = [
         (m, keys.index(key), value)
@@ -305,7 +306,7 @@ def truth_tables(facilities: Facilities, truth: tuple[MeasureTruth, ...]) -> dic
         },
         "hospital_measures": {
             "measure": Labels(names, np.array([names.index(name) for name in by_hospital["measure"]])),
-            "ccn": Labels(facilities.ccn, np.array([facilities.ccn.index(ccn) for ccn in by_hospital["ccn"]])),
+            "ccn": Labels(facilities.ccn, np.array([place[ccn] for ccn in by_hospital["ccn"]])),
             **{
                 name: Values(np.asarray(by_hospital[name]))
                 for name in ("stays", "outcomes", "expected", "predicted", "err", "hospital_effect")
