@@ -277,6 +277,9 @@ def test_parquet_types_become_the_text_of_the_contract(tmp_path: Path) -> None:
             "amount": [12.5, float("nan")],
             "whole": [291.0, 3.0],
             "text": [" a ", ""],
+            ' odd "heading" ': ["x", None],
+            "utc": pd.to_datetime(["2024-01-02 05:00", None], utc=True),
+            "nothing": [None, None],
         }
     ).to_parquet(path)
     wanted = [
@@ -288,12 +291,15 @@ def test_parquet_types_become_the_text_of_the_contract(tmp_path: Path) -> None:
         Field("amount", 5),
         Field("whole", 6, width=3),
         Field("text", 7),
+        Field("odd", 8),
+        Field("utc", 9, kind="date"),
+        Field("nothing", 10),
         Field("absent", None),
     ]
     found, result = read(path, wanted)
     assert found == [
-        ("010001", "2024-01-02", "2024-01-02", "2024-01", "true", "12.5", "291", "a", None, 2),
-        ("330101", None, None, None, None, None, "003", None, None, 3),
+        ("010001", "2024-01-02", "2024-01-02", "2024-01", "true", "12.5", "291", "a", "x", "2024-01-02", None, None, 2),
+        ("330101", None, None, None, None, None, "003", None, None, None, None, None, 3),
     ]
     assert any("column ccn" in note for note in result.notes)
 

@@ -722,13 +722,17 @@ WHOLE_NUMBERS = frozenset(SIGNED) | {f"U{kind}" for kind in SIGNED}
 
 def _parquet_value(item: Field, kind: str, heading: Heading) -> str:
     """SQL that turns a typed Parquet column into the text of the contract."""
-    column = f'"{heading.names[item.position or 0]}"'.replace("\0", "")
-    kind = kind.upper()
+    column = f"f{item.position}"
+    kind = kind.upper().strip('"')
+    if kind == "NULL":
+        return "null"
     if kind == "VARCHAR":
         return f"nullif(trim({column}), '')"
-    if kind == "BOOLEAN" or kind.startswith(("DECIMAL", "ENUM")):
+    if kind == "BOOLEAN" or kind.startswith(("DECIMAL", "ENUM", "UUID")):
         return f"cast({column} as varchar)"
     if kind == "DATE" or kind.startswith("TIMESTAMP"):
+        if kind == "TIMESTAMP WITH TIME ZONE":
+            column = f"timezone('UTC', {column})"
         if item.kind == "month":
             return f"strftime(cast({column} as timestamp), '%Y-%m')"
         if item.kind == "date":
@@ -760,7 +764,11 @@ def _read_parquet(
     )
     before = warehouse.count(table)
     with _local(heading.member, warehouse.spill_folder()) as path:
-        source = f"read_parquet({_literal(str(path))}, file_row_number = true, binary_as_string = true)"
+        columns = "".join(f"f{position}, " for position in range(len(heading.names)))
+        source = (
+            f"read_parquet({_literal(str(path))}, file_row_number = true, binary_as_string = true) "
+            f"as parquet({columns}file_row_number)"
+        )
         try:
             warehouse.execute(
                 f"insert into {table} select {picked}, $name, file_row_number + 2 from {source}",  # noqa: S608
@@ -768,7 +776,7 @@ def _read_parquet(
             )
         except duckdb.Error:
             # Is it the file, or is it us (memory, disk)? Reading it without writing anything tells.
-            used = ", ".join(f'"{heading.names[item.position]}"' for item in fields if item.position is not None)
+            used = ", ".join(f"f{item.position}" for item in fields if item.position is not None)
             try:
                 warehouse.rows(f"select count(hash({used})) from {source}")  # noqa: S608
             except duckdb.Error as error:
