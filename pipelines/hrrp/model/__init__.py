@@ -20,8 +20,12 @@ if TYPE_CHECKING:
         hospital_effects,
         implied_tau2,
     )
+    from hrrp.model.random_intercept import RandomInterceptLogit
+    from hrrp.model.results import RandomInterceptResults
 
 _WHERE = {
+    "RandomInterceptLogit": "random_intercept",
+    "RandomInterceptResults": "results",
     "EffectPosterior": "one_hospital",
     "HospitalEffect": "one_hospital",
     "HospitalEffects": "one_hospital",
@@ -36,6 +40,8 @@ __all__ = [
     "EffectPosterior",
     "HospitalEffect",
     "HospitalEffects",
+    "RandomInterceptLogit",
+    "RandomInterceptResults",
     "draw_errs",
     "err_posterior",
     "hospital_effect",

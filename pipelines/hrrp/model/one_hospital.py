@@ -177,7 +177,7 @@ def hospital_effects(
     Raises InputContractError for unusable values, ConvergenceError if a mode is not found (not expected: l is concave).
     """
     y, eta, index, tau2 = _checked(outcome, linear_predictor, hospital_index, n_hospitals, tau2)
-    n = np.bincount(index, minlength=n_hospitals)
+    n = np.bincount(index, minlength=n_hospitals).astype(np.int64)
     observed = np.bincount(index, weights=y, minlength=n_hospitals)
     expected_count = np.bincount(index, weights=expit(eta), minlength=n_hospitals)
     effect = _posterior_modes(observed, n, eta, index, tau2)
@@ -192,9 +192,9 @@ def hospital_effects(
     return HospitalEffects(
         effect=effect,
         se=np.sqrt(tau2 * shrink),
-        reliability=1.0 - shrink,
+        reliability=np.asarray(1.0 - shrink),
         observed=np.rint(observed).astype(np.int64),
-        n=n.astype(np.int64),
+        n=n,
         predicted=predicted,
         expected=expected,
         err=err,

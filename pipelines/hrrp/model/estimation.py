@@ -1,0 +1,565 @@
+"""Estimating coefficients and between-hospital variance from the sums of `hrrp.model.likelihood`.
+
+RSPL
+----
+Restricted pseudo-likelihood with subject-specific linearisation, as PROC GLIMMIX fits by default, the residual scale
+fixed at 1. Repeat: at the current coefficients b and effects u form the working response P = eta + u + (y - p) / (p (1
+- p)) with weight w = v p (1 - p), and fit the linear mixed model P = x'b + u_j + e, var e = 1 / w, var u = t, by
+restricted maximum likelihood. As sums over hospitals (names as in `likelihood`), with a = S u + R, k(t) = 1 / (1 + t
+S), D = t k:
+
+    A(t) = G - sum D C C'                               information of b with the effects swept out
+    A(t) db = score + sum C u - sum D C a               change of the coefficients
+    R~ = k (a - C'db)                                   the new effect is t R~
+    d(REML) / dt = 1/2 sum [ R~^2 / phi - S k + k^2 C'A^-1 C ]        (maximum likelihood: without the last term)
+
+The derivative is 0 at the estimate, or not positive at t = 0, where the estimate is 0. phi is 1; with a free scale it
+is
+
+    phi = [ sum (S u^2 + 2 u R) + chi^2 - sum D a^2 - db'(score + sum C u - sum D C a) ] / (N - p),    chi^2 Pearson's
+    statistic
+
+(maximum likelihood: / N, which is what MASS::glmmPQL maximises), and tau2 = phi t.
+
+Before each linear mixed model the pass brings the effects to their conditional modes. The fixed point is that of the
+textbook iteration: there the score is 0, every effect satisfies u = t R, and t solves the REML equation.
+
+The covariance of b is phi A^-1 and the prediction variance of an effect phi (D + D^2 C'A^-1 C), as the mixed model
+equations give them with t taken as known; the variance of tau2 is the inverse of the observed REML information, the
+last weights held.
+
+Laplace and AGQ
+---------------
+The marginal log likelihood is maximised in (b, log t) by BFGS with its exact gradient, from A and 1/2 sum (t S k)^2 as
+the curvature, with backtracking. Where t falls towards 0 the boundary is tested: at the fit without effects the
+derivative with respect to t at t = 0 is 1/2 sum (R^2 - S); if it is not positive the estimate is 0. The covariance of
+(b, log t) is the inverse of the observed information, by central differences of the gradient.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from hrrp.errors import ConvergenceError, InputContractError
+from hrrp.model.likelihood import LAPLACE, METHODS, RSPL, Sums, one_pass
+from hrrp.model.packing import PackedStays
+
+Floats = NDArray[np.float64]
+
+START_TAU2 = 0.04
+NEGLIGIBLE_TAU2 = 1e-12
+BOUNDARY_TAU2 = 1e-4  # below it the marginal methods ask whether the estimate is 0
+WARM_START_STAYS = 50_000  # from here on a part of the hospitals gives the start
+WARM_START_PART = 16
+WARM_START_STEP = 0.02
+MARGINAL_START_STEP = 0.05  # Laplace and AGQ start from RSPL at about this distance
+MARGINAL_START_TAU2 = 0.005
+TOLERANCE = 1e-8
+REUSE_INFORMATION = 0.02  # after a step shorter than this a pass makes do with the last information ...
+CONTRACTION = 0.005  # ... unless it is likely to be the last: a pass shortens RSPL's step about so much
+LARGEST_STEP = 5.0  # a longer step is shortened
+RUNAWAY_ETA = 25.0  # a coefficient that moves a linear predictor this far has no finite estimate
+NUMBER_REACH = 3.0  # numbers are in standard deviations
+COLLINEAR = 1e-9  # share of a column's variance that the columns before it leave
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One pass over the stays: where it was made, and the step that it suggests, as the largest change on the logit
+    scale that a coefficient (over its column's range) or a hospital effect would bring."""
+
+    number: int
+    step: float
+    tau2: float
+    log_likelihood: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Coefficients in the order inside. `sums` were taken exactly there; A is the information with the effects swept
+    out.
+
+    `tau2_se` is NaN where it needs more passes (Laplace, AGQ: see `observed_information`), at tau2 = 0 and with a free
+    scale.
+    """
+
+    method: str
+    nodes: int
+    coefficients: Floats
+    tau2: float
+    scale: float
+    sums: Sums
+    A: Floats
+    tau2_se: float
+    iterations: tuple[Iteration, ...]
+
+    @property
+    def t(self) -> float:
+        """tau2 / scale: the variance that the sums were taken with."""
+        return self.tau2 / self.scale
+
+
+class Normal:
+    """Solves A x = r for a positive definite A, scaled to unit diagonal for accuracy."""
+
+    def __init__(self, A: Floats) -> None:
+        self.scale = 1.0 / np.sqrt(np.diag(A))
+        self.factor = cho_factor(A * np.outer(self.scale, self.scale), lower=True)
+
+    def solve(self, right: Floats) -> Floats:
+        scale = self.scale if right.ndim == 1 else self.scale[:, None]
+        return np.asarray(scale * cho_solve(self.factor, scale * right))
+
+    def squares(self, rows: Floats) -> Floats:
+        """c'A^-1 c for each row c."""
+        return np.asarray(((rows @ self.inverse()) * rows).sum(axis=1))
+
+    def inverse(self) -> Floats:
+        return self.solve(np.eye(len(self.scale)))
+
+
+def determined_columns(G: Floats) -> list[tuple[int, list[int]]]:
+    """Columns of a cross-product matrix that those before them determine, each with the ones that do."""
+    diagonal = np.sqrt(np.maximum(np.diag(G), 1e-300))
+    correlation = G / np.outer(diagonal, diagonal)
+    kept = [0]
+    found = []
+    for k in range(1, len(G)):
+        weights = np.linalg.solve(correlation[np.ix_(kept, kept)], correlation[kept, k])
+        if G[k, k] <= 0.0 or 1.0 - weights @ correlation[kept, k] < COLLINEAR:
+            found.append((k, [kept[m] for m in np.flatnonzero(np.abs(weights) > 1e-6)]))
+        else:
+            kept.append(k)
+    return found
+
+
+def names_inside(stays: PackedStays) -> list[str]:
+    """Names of the coefficients in the order inside."""
+    return ["national_intercept"] + [stays.columns[k].name for k in stays.number_columns + stays.flag_columns]
+
+
+def check_rank(stays: PackedStays, G: Floats) -> None:
+    """Raise InputContractError where a column is determined by others."""
+    try:
+        left = np.diag(Normal(G).factor[0]) ** 2
+        if left.min() >= COLLINEAR:
+            return
+    except np.linalg.LinAlgError:
+        pass
+    found = determined_columns(G)
+    if not found:
+        return
+    names = names_inside(stays)
+    column, others = found[0]
+    partners = ", ".join(f"'{names[k]}'" for k in others) or "nothing but zeros"
+    more = f"; {len(found) - 1} further columns likewise" if len(found) > 1 else ""
+    raise InputContractError(
+        f"design, column '{names[column]}' is determined by {partners}{more}. A duplicate, or a sum of other "
+        f"columns, has no coefficient "
+        "of its own: drop it."
+    )
+
+
+def change_of_logits(stays: PackedStays, change: Floats) -> float:
+    """The largest change of a linear predictor that one coefficient's change brings."""
+    return float(np.max(np.abs(change) * _reach(stays)))
+
+
+def shortened(stays: PackedStays, change: Floats) -> Floats:
+    """The step, shortened so that no coefficient moves a linear predictor by more than LARGEST_STEP."""
+    largest = change_of_logits(stays, change)
+    return change * min(1.0, LARGEST_STEP / largest) if largest > 0.0 else change
+
+
+def _reach(stays: PackedStays) -> Floats:
+    """How far a column's values lie from zero, about."""
+    reach = np.ones(stays.p)
+    reach[1 : 1 + len(stays.number_columns)] = NUMBER_REACH
+    return reach
+
+
+def _stop_runaway(stays: PackedStays, coefficients: Floats, passes: int) -> None:
+    moved = np.abs(coefficients) * _reach(stays)
+    moved[0] = 0.0
+    if stays.p > 1 and moved.max() > RUNAWAY_ETA:
+        name = names_inside(stays)[int(moved.argmax())]
+        raise ConvergenceError(
+            f"The coefficient of column '{name}' grew beyond all bounds (pass {passes}): together with the other "
+            f"columns it separates "
+            "readmitted from other stays completely. Drop it, or merge it with a related column."
+        )
+
+
+def _not_converged(what: str, history: Sequence[Iteration]) -> ConvergenceError:
+    last = history[-1]
+    return ConvergenceError(
+        f"{what} did not converge in {last.number} passes: the last step was {last.step:.2g} on the logit scale, "
+        f"tau2 {last.tau2:.4g}. "
+        "Likely causes are columns carried by very few stays or almost determined by others; drop them, or allow "
+        "more passes."
+    )
+
+
+class _LinearMixedModel:
+    """The linear mixed model of one RSPL iteration, made from a pass's sums, as a function of t."""
+
+    def __init__(
+        self, sums: Sums, C: Floats, G: Floats, restricted: bool, pearson: float | None, stays_less_p: float
+    ) -> None:
+        self.S, self.R, self.u, self.C, self.G = sums.S, sums.R, sums.effect, C, G
+        self.restricted, self.pearson, self.degrees = restricted, pearson, stays_less_p
+        self.a = self.S * self.u + self.R
+        self.fixed = sums.score + C.T @ self.u
+
+    def at(self, t: float) -> _Solution:
+        k = 1.0 / (1.0 + t * self.S)
+        D = t * k
+        root = self.C * np.sqrt(D)[:, None]
+        A = self.G - root.T @ root
+        normal = Normal(A)
+        right = self.fixed - self.C.T @ (D * self.a)
+        change = normal.solve(right)
+        residual = k * (self.a - self.C @ change)
+        scale = 1.0
+        if self.pearson is not None:
+            square = np.sum(self.u * (self.S * self.u + 2.0 * self.R) - D * self.a**2) + self.pearson - right @ change
+            scale = float(square) / self.degrees
+        terms = residual**2 / scale - self.S * k
+        if self.restricted:
+            terms = terms + k**2 * normal.squares(self.C)
+        return _Solution(change, t * residual, 0.5 * float(terms.sum()), scale, A)
+
+    def score(self, t: float) -> float:
+        """Derivative of the restricted log likelihood with respect to t."""
+        return self.at(t).score
+
+    def solution(self, t: float) -> tuple[float, _Solution]:
+        """The t that solves the REML equation, from a first guess, and the solution there."""
+        t = root_of_score(self.score, self.information, t, 1e-3)
+        return t, self.at(t)
+
+    def refined(self, t: float, slope: float) -> tuple[float, _Solution, float]:
+        """The same near the solution, by one Newton step and a correction; `slope` is the score's derivative at an
+        earlier pass.
+
+        Returns t, the solution (at a t that differs from it to second order) and the derivative for the next pass.
+        """
+        before = self.score(t)
+        near = t - before / slope
+        if near <= 0.0:
+            return (*self.solution(t), slope)
+        here = self.at(near)
+        if near != t and abs(near - t) > 1e-6 * t:
+            slope = (here.score - before) / (near - t)
+        return near - here.score / slope, here, slope
+
+    def information(self, t: float) -> float:
+        """Expected information of t with the coefficients taken as known."""
+        return 0.5 * float(np.sum((self.S / (1.0 + t * self.S)) ** 2))
+
+    def observed_standard_error(self, t: float) -> float:
+        """From the second derivative at the estimate; NaN on the boundary."""
+        if t <= NEGLIGIBLE_TAU2:
+            return math.nan
+        h = 1e-4 * t
+        curvature = (self.score(t - h) - self.score(t + h)) / (2.0 * h)
+        return 1.0 / math.sqrt(curvature) if curvature > 0.0 else math.nan
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """The linear mixed model at one t: change of b, new effects, derivative of REML, scale, information of b."""
+
+    change: Floats
+    effect: Floats
+    score: float
+    scale: float
+    A: Floats
+
+
+def root_of_score(
+    score: Callable[[float], float], information: Callable[[float], float], start: float, tolerance: float
+) -> float:
+    """The t >= 0 where a score falls through 0, or 0 where it is not positive to begin with.
+
+    A scoring step, then secant steps, inside the bracket that the signs give. `tolerance` is relative.
+    """
+    low, high = 0.0, math.inf
+    t, value = start, score(start)
+    new = t + value / information(t)
+    for _ in range(100):
+        if value > 0.0:
+            low = t
+        else:
+            high = t
+        if value == 0.0 or (high < math.inf and high - low <= tolerance * high):
+            return t
+        if new <= 0.0 and low == 0.0:
+            if t == 0.0 or score(0.0) <= 0.0:
+                return 0.0
+            new = 0.1 * high
+        elif not low < new < high:
+            new = 0.5 * (low + high) if high < math.inf else 4.0 * low
+        new = min(new, max(4.0 * t, START_TAU2))
+        new_value = score(new)
+        if abs(new - t) <= tolerance * new:
+            return new
+        slope = (new_value - value) / (new - t)
+        t, value = new, new_value
+        new = t - value / slope if slope < 0.0 else t + value / information(t)
+    raise ConvergenceError(
+        f"The between-hospital variance was not found in 100 steps (last {t:.3g}). Check that hospitals have several "
+        f"stays each."
+    )
+
+
+def starting_values(stays: PackedStays) -> tuple[Floats, float]:
+    """Coefficients and tau2 from a fit to every sixteenth hospital, or from the overall rate where stays are few."""
+    rate = float(np.average(stays.rows.outcome, weights=stays.weights if stays.rows.weights.size else None))
+    coefficients = np.zeros(stays.p)
+    coefficients[0] = math.log(rate / (1.0 - rate))
+    if stays.n < WARM_START_STAYS or stays.hospitals < 4 * WARM_START_PART:
+        return coefficients, START_TAU2
+    part = stays.hospitals_again(np.arange(0, stays.hospitals, WARM_START_PART))
+    t = START_TAU2
+    effect = np.zeros(part.hospitals)
+    for _ in range(10):
+        sums = one_pass(part, coefficients, t, effect, RSPL, information=True)
+        assert sums.C is not None and sums.G is not None
+        # A flag may be absent from the part: the ridge then holds its coefficient at 0.
+        G = sums.G + 1e-3 * np.diag(np.diag(sums.G)) + np.eye(part.p)
+        model = _LinearMixedModel(sums, sums.C, G, True, None, math.nan)
+        t, here = model.solution(t)
+        t = min(max(t, 1e-3), 1.0)
+        change = shortened(part, here.change)
+        coefficients, effect = coefficients + change, here.effect
+        if change_of_logits(part, change) < WARM_START_STEP:
+            break
+    return coefficients, t
+
+
+def rspl(
+    stays: PackedStays,
+    *,
+    restricted: bool = True,
+    free_scale: bool = False,
+    max_passes: int = 100,
+    tolerance: float = TOLERANCE,
+    start: tuple[Floats, float, Floats] | None = None,
+) -> Estimate:
+    """Pseudo-likelihood. It ends where the step that a pass suggests is below `tolerance` (see `Iteration`).
+
+    `start` is (coefficients, t, effects). Raises ConvergenceError, and InputContractError for columns that others
+    determine.
+    """
+    if start is None:
+        coefficients, t = starting_values(stays)
+        effect = np.zeros(stays.hospitals)
+    else:
+        coefficients, t, effect = start
+    degrees = float(stays.weights.sum()) - (stays.p if restricted else 0) if free_scale else math.nan
+    history: list[Iteration] = []
+    fresh = True
+    slope: float | None = None  # derivative of the REML score, known once the steps are short
+    C = G = S = np.empty(0)
+    for number in range(1, max_passes + 1):
+        sums = one_pass(stays, coefficients, t, effect, RSPL, information=fresh)
+        if fresh:
+            assert sums.C is not None and sums.G is not None
+            if number == 1:
+                check_rank(stays, sums.G)
+            C, G, S = sums.C, sums.G, sums.S
+            model_C, model_G = C, G
+        else:
+            # The last information, brought to the new total weight of each hospital.
+            model_C, model_G = C * (sums.S / S)[:, None], G * (sums.S.sum() / S.sum())
+        pearson = _pearson(stays, coefficients, sums.effect) if free_scale else None
+        model = _LinearMixedModel(sums, model_C, model_G, restricted, pearson, degrees)
+        try:
+            if slope is None:
+                new_t, here = model.solution(t)
+            else:
+                new_t, here, slope = model.refined(t, slope)
+        except np.linalg.LinAlgError:
+            raise _not_converged("RSPL", [*history, Iteration(number, math.inf, t, math.nan)]) from None
+        step = max(
+            change_of_logits(stays, here.change), float(np.max(np.abs(here.effect - sums.effect))), abs(new_t - t)
+        )
+        history.append(Iteration(number, step, new_t * here.scale, math.nan))
+        if step <= tolerance and fresh:
+            now = model.at(t)
+            return Estimate(
+                method="rspl",
+                nodes=1,
+                coefficients=coefficients,
+                tau2=t * now.scale,
+                scale=now.scale,
+                sums=sums,
+                A=now.A,
+                tau2_se=math.nan if free_scale else model.observed_standard_error(t),
+                iterations=tuple(history),
+            )
+        coefficients = coefficients + shortened(stays, here.change)
+        _stop_runaway(stays, coefficients, number)
+        is_near = step < REUSE_INFORMATION and new_t > NEGLIGIBLE_TAU2
+        slope = (slope or -model.information(new_t)) if is_near else None
+        t, effect = new_t, here.effect
+        fresh = stays.n < WARM_START_STAYS or not tolerance / CONTRACTION < step < REUSE_INFORMATION
+    raise _not_converged("RSPL", history)
+
+
+def _pearson(stays: PackedStays, coefficients: Floats, effect: Floats) -> float:
+    """sum v (y - p)^2 / (p (1 - p)), which is sum v exp((1 - 2 y) (eta + u))."""
+    eta = stays.linear_predictor(coefficients) + np.repeat(effect, stays.stays_of_hospital)
+    return float(stays.weights @ np.exp((1.0 - 2.0 * stays.outcome) * eta))
+
+
+def without_effects(stays: PackedStays, coefficients: Floats, max_passes: int = 100) -> Estimate:
+    """Ordinary logistic regression (tau2 = 0) by Newton, as an Estimate of the marginal likelihood on its boundary."""
+    none = np.zeros(stays.hospitals)
+    history: list[Iteration] = []
+    for number in range(1, max_passes + 1):
+        sums = one_pass(stays, coefficients, 0.0, none, LAPLACE, information=True)
+        assert sums.G is not None
+        if number == 1:
+            check_rank(stays, sums.G)
+        try:
+            change = Normal(sums.G).solve(sums.score)
+        except np.linalg.LinAlgError:
+            raise _not_converged("The fit without hospital effects", history) from None
+        step = change_of_logits(stays, change)
+        history.append(Iteration(number, step, 0.0, sums.log_likelihood))
+        if step <= TOLERANCE:
+            return Estimate("laplace", 1, coefficients, 0.0, 1.0, sums, sums.G, math.nan, tuple(history))
+        coefficients = coefficients + shortened(stays, change)
+        _stop_runaway(stays, coefficients, number)
+    raise _not_converged("The fit without hospital effects", history)
+
+
+def marginal(
+    stays: PackedStays,
+    method: str,
+    nodes: int,
+    *,
+    max_passes: int = 200,
+    tolerance: float = TOLERANCE,
+    start: tuple[Floats, float, Floats] | None = None,
+) -> Estimate:
+    """Maximum of the marginal likelihood by Laplace's approximation or adaptive quadrature.
+
+    It ends where the step is below `tolerance` (see `Iteration`). Raises as `rspl`.
+    """
+    code = METHODS[method]
+    if start is None:
+        near = rspl(stays, tolerance=MARGINAL_START_STEP)
+        start = near.coefficients, near.tau2, near.sums.effect
+    coefficients, t, effect = start
+    x = np.append(coefficients, math.log(max(t, MARGINAL_START_TAU2)))
+    history: list[Iteration] = []
+    boundary_is_ruled_out = False
+    refreshed = 0  # the curvature is taken afresh at the first two points, then updated
+    inverse = np.empty(0)
+    previous: tuple[Floats, Floats, float] | None = None  # point, gradient, log likelihood
+    move = np.empty(0)
+    for number in range(1, max_passes + 1):
+        t = math.exp(x[-1])
+        sums = one_pass(stays, x[:-1], t, effect, code, nodes=nodes, information=refreshed < 2)
+        gradient = np.append(sums.score, sums.score_log_tau2)
+        if previous is not None and not sums.log_likelihood >= previous[2] - 1e-10 * abs(previous[2]):
+            move = 0.25 * move
+            history.append(Iteration(number, math.inf, t, sums.log_likelihood))
+            if np.abs(move).max() < 1e-14:
+                break
+            x = previous[0] + move
+            continue
+        effect = sums.effect
+        if refreshed < 2:
+            assert sums.C is not None and sums.G is not None
+            if number == 1:
+                check_rank(stays, sums.G)
+            inverse = _starting_inverse(sums, t)
+            refreshed += 1
+        elif previous is not None:
+            inverse = _bfgs(inverse, x - previous[0], previous[1] - gradient)
+        move = inverse @ gradient
+        effect_change = float(np.max(np.abs(sums.effect) / (1.0 + t * sums.S))) * abs(move[-1])
+        step = max(change_of_logits(stays, move[:-1]), effect_change)
+        history.append(Iteration(number, step, t, sums.log_likelihood))
+        if step <= tolerance:
+            return _at_maximum(stays, method, nodes, x, sums.effect, history)
+        if t < BOUNDARY_TAU2 and gradient[-1] < 0.0 and not boundary_is_ruled_out:
+            flat = without_effects(stays, x[:-1])
+            if 0.5 * float(np.sum(flat.sums.R**2 - flat.sums.S)) <= 0.0:
+                iterations = tuple(history) + tuple(replace(i, number=i.number + number) for i in flat.iterations)
+                return replace(flat, method=method, nodes=nodes, iterations=iterations)
+            boundary_is_ruled_out = True
+        move[:-1] = shortened(stays, move[:-1])
+        move[-1] = min(max(move[-1], -1.0), 1.0)
+        previous = x, gradient, sums.log_likelihood
+        x = x + move
+        _stop_runaway(stays, x[:-1], number)
+    raise _not_converged(f"The {method} fit", history)
+
+
+def _starting_inverse(sums: Sums, t: float) -> Floats:
+    assert sums.C is not None and sums.G is not None
+    D = t / (1.0 + t * sums.S)
+    A = sums.G - (sums.C * D[:, None]).T @ sums.C
+    inverse = np.zeros((len(A) + 1,) * 2)
+    inverse[:-1, :-1] = Normal(A).inverse()
+    inverse[-1, -1] = 1.0 / max(0.5 * float(np.sum((D * sums.S) ** 2)), 1e-6)
+    return inverse
+
+
+def _bfgs(inverse: Floats, moved: Floats, fell: Floats) -> Floats:
+    """The update of an inverse information after the point moved and the gradient fell, where the curvature is
+    positive."""
+    product = float(moved @ fell)
+    if product <= 1e-12 * math.sqrt(float(moved @ moved) * float(fell @ fell)):
+        return inverse
+    left = np.eye(len(moved)) - np.outer(moved, fell) / product
+    return left @ inverse @ left.T + np.outer(moved, moved) / product
+
+
+def _at_maximum(
+    stays: PackedStays, method: str, nodes: int, x: Floats, effect: Floats, history: list[Iteration]
+) -> Estimate:
+    """The estimate with the sums and the information taken once more exactly there."""
+    t = math.exp(x[-1])
+    sums = one_pass(stays, x[:-1], t, effect, METHODS[method], nodes=nodes, information=True)
+    assert sums.C is not None and sums.G is not None
+    D = t / (1.0 + t * sums.S)
+    A = sums.G - (sums.C * D[:, None]).T @ sums.C
+    return Estimate(method, nodes, x[:-1], t, 1.0, sums, A, math.nan, tuple(history))
+
+
+def observed_information(stays: PackedStays, estimate: Estimate) -> Floats:
+    """Minus the second derivatives of the marginal log likelihood in (b, log t), inside order: 2 (p + 1) passes."""
+    x = np.append(estimate.coefficients, math.log(estimate.tau2))
+    inverse = _starting_inverse(estimate.sums, estimate.tau2)
+    steps = 1e-3 * np.sqrt(np.diag(inverse))
+    matrix = np.empty((len(x), len(x)))
+
+    def gradient(point: Floats) -> Floats:
+        sums = one_pass(
+            stays,
+            point[:-1],
+            math.exp(point[-1]),
+            estimate.sums.effect,
+            METHODS[estimate.method],
+            nodes=estimate.nodes,
+        )
+        return np.append(sums.score, sums.score_log_tau2)
+
+    for k, h in enumerate(steps):
+        forth, back = x.copy(), x.copy()
+        forth[k] += h
+        back[k] -= h
+        matrix[k] = (gradient(back) - gradient(forth)) / (2.0 * h)
+    return 0.5 * (matrix + matrix.T)
