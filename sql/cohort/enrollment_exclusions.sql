@@ -85,7 +85,7 @@ died_within_follow_up as (
         measure,
         stay_key
     from judged
-    where death_date <= follow_up_end
+    where death_date between follow_up_end - $enrollment_days_after and follow_up_end
 ),
 
 last_known_day as (
