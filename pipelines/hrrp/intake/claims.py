@@ -242,6 +242,7 @@ def add_stays(warehouse: Warehouse, adapted: Adapted) -> None:
             from intake.raw_bills
             where aside is null
         )
+        order by source_file, row_number
         """  # noqa: S608
     )
     set_aside(

@@ -16,7 +16,7 @@ import pandas as pd
 
 from hrrp.errors import InputContractError, RulesMissingError, UsageError
 from hrrp.intake import cclf, desynpuf, medpar, rif, tuva
-from hrrp.intake.layout import CANONICAL, FileLayout, Match, check_mapping, faults, is_numbered, match, refuse, shown
+from hrrp.intake.layout import CANONICAL, Column, FileLayout, Match, check_mapping, faults, is_numbered, match, refuse, shown
 from hrrp.intake.sources import PART, SetAside, Source, account
 from hrrp.program import Reference
 from hrrp.settings import Settings, sample_dir
@@ -310,7 +310,7 @@ def _load_source(warehouse: Warehouse, place: Path, readable: Sequence[Member], 
     missing = [layout for layout in source.files if layout.required and not plans[layout.name]]
     if missing:
         wanted = "; ".join(
-            f"{layout.title} with the columns {', '.join(column.name.upper() for column in layout.columns if column.required)}"
+            f"{layout.title} with the columns {', '.join(_heading_of(column) for column in layout.columns if column.required)}"
             for layout in missing
         )
         raise InputContractError(
@@ -359,6 +359,11 @@ def _load_source(warehouse: Warehouse, place: Path, readable: Sequence[Member], 
         warehouse.execute(f"drop table intake.raw_{role.name}")
     _write_account(warehouse, loaded)
     return loaded
+
+
+def _heading_of(column: Column) -> str:
+    """How the source's own files head a column."""
+    return column.also[0] if column.also else column.name
 
 
 # ---------------------------------------------------------------------------------------------------------------------
