@@ -25,6 +25,7 @@ ROW_ACCOUNTING = """-- Rows read, kept and rejected of each file.
 -- watch: rejected = sum(rows_rejected)
 select
     source_file,
+    canonical_file,
     rows_read,
     rows_read - 1 as rows_kept,
     1::bigint as rows_rejected,
@@ -63,8 +64,9 @@ from intake.stays
 def _load(warehouse: Warehouse, site: Site) -> None:
     frame = pd.DataFrame({"stay_id": [SECRET, "S2", "S3"], "ccn": ["990001", "990001", "990002"], "days": [40, 31, 5]})
     warehouse.write("intake.stays", frame, {"stay_id": "varchar", "ccn": "varchar", "days": "integer"})
-    files = pd.DataFrame({"source_file": ["stays.csv"], "rows_read": [4]})
-    warehouse.write("intake.source_files", files, {"source_file": "varchar", "rows_read": "bigint"})
+    files = pd.DataFrame({"source_file": ["stays.csv"], "canonical_file": ["stays"], "rows_read": [4]})
+    kinds = {"source_file": "varchar", "canonical_file": "varchar", "rows_read": "bigint"}
+    warehouse.write("intake.source_files", files, kinds)
 
 
 def _totals(warehouse: Warehouse, settings: Settings, reference: Reference) -> pd.DataFrame:

@@ -89,7 +89,7 @@ BREAK: dict[tuple[str, str], str] = {
     ("staging.rejects", "source_file_present"): "update staging.rejects set source_file = null",
     ("staging.rejects", "reason_present"): "update staging.rejects set reason = null",
     ("staging.rejects", "value_class_present"): "update staging.rejects set value_class = null",
-    ("staging.row_accounting", "source_file_unique"): "update staging.row_accounting set source_file = 'stays.csv'",
+    ("staging.row_accounting", "one_row_each"): "insert into staging.row_accounting from staging.row_accounting",
     ("staging.row_accounting", "rows_add_up"): "update staging.row_accounting set rows_kept = null",
     ("staging.row_accounting", "duplicates_are_rejects"): "update staging.row_accounting set duplicates = 3",
     ("cohort.cohort_flow", "one_row_each"): "update cohort.cohort_flow set stay_id = 'S1'",

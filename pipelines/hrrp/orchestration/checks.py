@@ -38,7 +38,7 @@ def _suite_check(table: str, rules: tuple[Rule, ...]) -> dg.AssetChecksDefinitio
     )
     def suite(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         site: Site = context.resources.site
-        results = guarded(site, f"checks of {table}", lambda: validate(site.newest, table, site.settings, rules))
+        results = guarded(site, f"checks of {table}", lambda: validate(site.newest(), table, site.settings, rules))
         for result in results:
             yield dg.AssetCheckResult(
                 passed=result.passed,
@@ -58,7 +58,7 @@ def _read(
     site: Site = context.resources.site
 
     def read() -> dg.AssetCheckResult:
-        with open_warehouse(site.newest, site.settings, read_only=True) as warehouse:
+        with open_warehouse(site.newest(), site.settings, read_only=True) as warehouse:
             return work(warehouse, site)
 
     return guarded(site, "check", read)
@@ -78,23 +78,24 @@ def rows_accounted_for(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckR
 
 def _account(warehouse: Warehouse, site: Site) -> dg.AssetCheckResult:
     rows = warehouse.rows(
-        "select source_file, files.rows_read, account.rows_read, account.rows_kept, account.rows_rejected, account.duplicates "
-        "from intake.source_files as files full join staging.row_accounting as account using (source_file) order by source_file"
+        "select source_file, canonical_file, files.rows_read, account.rows_read, rows_kept, rows_rejected, duplicates "
+        "from intake.source_files as files full join staging.row_accounting as account using (source_file, canonical_file) "
+        "order by source_file, canonical_file"
     )
-    wrong = [file for file, read, counted, kept, rejected, _ in rows if not read == counted == _sum(kept, rejected)]
+    wrong = [file for file, _, read, counted, kept, rejected, _ in rows if not read == counted == _sum(kept, rejected)]
+    head = ["| file | feeds | rows read | kept | rejected | of these duplicates |", "|---|---|---|---|---|---|"]
     lines = [
-        f"| {file} | {read} | {kept} | {rejected} | {duplicates} |"
-        for file, read, _, kept, rejected, duplicates in rows
+        f"| {file} | {table} | {read} | {kept} | {rejected} | {duplicates} |"
+        for file, table, read, _, kept, rejected, duplicates in rows
     ]
-    table = "\n".join(["| file | rows read | kept | rejected | of these duplicates |", "|---|---|---|---|---|", *lines])
     return dg.AssetCheckResult(
         passed=not wrong,
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"The rows of {', '.join(str(file) for file in wrong)} do not add up." if wrong else None,
         metadata={
-            "files": dg.MetadataValue.md(table),
-            "rows_read": float(sum(row[1] or 0 for row in rows)),
-            "rows_rejected": float(sum(row[4] or 0 for row in rows)),
+            "files": dg.MetadataValue.md("\n".join([*head, *lines])),
+            "rows_read": float(sum(row[2] or 0 for row in rows)),
+            "rows_rejected": float(sum(row[5] or 0 for row in rows)),
         },
     )
 

@@ -30,6 +30,8 @@ def build_definitions(
         schedules=[nightly(site.settings)],
         sensors=[new_extract, run_failed],
         resources={"site": site},
+        # One process a run: a process for each of a hundred small steps would take longer to start than to work.
+        executor=dg.in_process_executor,
     )
 
 

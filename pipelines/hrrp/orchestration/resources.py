@@ -16,7 +16,7 @@ import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +42,8 @@ class Site:
         self.progress = progress
         self.fault: Exception | None = None
         self._locked = False
+        self._kept: Warehouse | None = None
+        self._keeping: ExitStack | None = None
 
     @cached_property
     def reference(self) -> Reference:
@@ -120,12 +122,36 @@ class Site:
                 partial = self.working.with_name("working.duckdb.part")
                 shutil.copyfile(self.published, partial)
                 partial.replace(self.working)
-            with open_warehouse(self.working, self.settings) as warehouse:
-                yield warehouse
+            if self._keeping is None:
+                with open_warehouse(self.working, self.settings) as warehouse:
+                    yield warehouse
+            else:
+                if self._kept is None:
+                    self._kept = self._keeping.enter_context(open_warehouse(self.working, self.settings))
+                yield self._kept
 
-    @property
+    @contextmanager
+    def keeping_open(self) -> Iterator[None]:
+        """Within the block, where one process makes all tables, the working file stays open from one table to the next.
+
+        Opening it reads the catalog of every table, which costs more than most steps.
+        """
+        with ExitStack() as self._keeping:
+            try:
+                yield
+            finally:
+                self.close()
+                self._keeping = None
+
+    def close(self) -> None:
+        """Close the working file if it was kept open, so that others can open it."""
+        self._kept = None
+        if self._keeping is not None:
+            self._keeping.close()
+
     def newest(self) -> Path:
-        """The working file where there is one, else the published one."""
+        """The working file where there is one, else the published one; free to be opened by whoever asks."""
+        self.close()
         return self.working if self.working.exists() else self.published
 
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
 
 from hrrp.errors import QualityError
 from hrrp.orchestration.definitions import build_definitions
 from hrrp.orchestration.resources import Site, prepare_state
+from hrrp.quality import import_ahead
 from hrrp.settings import Settings
 from hrrp.warehouse import open_warehouse
 
@@ -70,7 +76,9 @@ def run_pipeline(
     started = time.monotonic()
     site = Site(settings, as_of=as_of, progress=progress)
     definitions = build(site)
-    with site.locked(), instance(settings) as history:
+    # Great Expectations takes seconds to import; it is ready by the time that the first check runs.
+    threading.Thread(target=import_ahead, daemon=True).start()
+    with site.locked(), site.keeping_open(), _files_kept_open(), instance(settings) as history:
         _close_abandoned(history)
         result = definitions.resolve_job_def("pipeline").execute_in_process(
             instance=history,
@@ -133,12 +141,43 @@ def _check_outcomes(result: dg.ExecuteInProcessResult, definitions: dg.Definitio
 @contextmanager
 def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """The Dagster instance of the output folder: history in OUT/state, no telemetry."""
-    from dagster._core.instance.ref import InstanceRef
-
     home = prepare_state(settings)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home))) as history:
         yield history
+
+
+class _HistoryConnection(sqlite3.Connection):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.execute("pragma synchronous = normal")
+
+
+@contextmanager
+def _files_kept_open() -> Iterator[None]:
+    """Let Dagster's SQLite storage keep one engine a file for the length of a run.
+
+    By itself it makes a new one for every event that it stores, ten milliseconds of the processor each, and waits for the disk
+    each time; a run has hundreds. Its files are in WAL mode, which survives a crash without that wait.
+    """
+    make = sqlite_event_log.create_engine
+    kept: dict[str, tuple[Any, Callable[[], None]]] = {}
+
+    def engine_of(url: str, poolclass: Any = None, **options: Any) -> Any:
+        if url not in kept:
+            options["connect_args"] = {**options.get("connect_args", {}), "factory": _HistoryConnection}
+            engine = make(url, **options)
+            kept[url] = (engine, engine.dispose)
+            engine.dispose = lambda *_, **__: None  # type: ignore[method-assign]
+        return kept[url][0]
+
+    sqlite_event_log.create_engine = engine_of  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sqlite_event_log.create_engine = make
+        for _, dispose in kept.values():
+            dispose()
 
 
 def _close_abandoned(history: dg.DagsterInstance) -> None:

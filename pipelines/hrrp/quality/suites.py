@@ -177,7 +177,7 @@ SUITES: dict[str, tuple[Rule, ...]] = {
         _present("value_class", "A rejected record says what kind of thing stood there, never the value."),
     ),
     "staging.row_accounting": (
-        _unique("source_file", "A file is accounted for once."),
+        _one_row_per(("source_file", "canonical_file"), "A file is accounted for once for each table that it feeds."),
         _none(
             "rows_add_up",
             "Rows read are rows kept and rows rejected, file by file.",

@@ -32,6 +32,11 @@ class RuleResult:
     counts: Mapping[str, float]
 
 
+def import_ahead() -> None:
+    """Import Great Expectations now, for a caller that has other work to do meanwhile."""
+    import great_expectations  # noqa: F401
+
+
 def validate(path: Path, table: str, settings: Settings, rules: tuple[Rule, ...] | None = None) -> list[RuleResult]:
     """Evaluate the suite of `table` (`staging.stays`) in the DuckDB file at `path`, read-only; one result a rule, in order."""
     rules = SUITES[table] if rules is None else rules

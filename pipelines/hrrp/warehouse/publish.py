@@ -51,8 +51,8 @@ def review_tables(warehouse: Warehouse) -> list[str]:
     ]
 
 
-def write_review(working: Path, target: Path, settings: Settings) -> dict[str, int]:
-    """Write the review database from the closed working file to `target`, which is replaced in one step; rows by table."""
+def write_review(working: Path, target: Path, settings: Settings) -> list[str]:
+    """Write the review database from the closed working file to `target`, which is replaced in one step; its tables."""
     with open_warehouse(working, settings, read_only=True) as warehouse:
         tables = review_tables(warehouse)
     partial = target.with_name(f"{target.name}.part")
@@ -65,9 +65,8 @@ def write_review(working: Path, target: Path, settings: Settings) -> dict[str, i
             schema, name = table.split(".")
             warehouse.execute(f'create table {schema}."{name}" as from working.{schema}."{name}"')
         warehouse.execute("detach working")
-        counts = warehouse.tables()
     put_in_place(partial, target)
-    return counts
+    return tables
 
 
 def put_in_place(source: Path, target: Path) -> None:
@@ -88,11 +87,11 @@ def put_in_place(source: Path, target: Path) -> None:
 def drop_others(warehouse: Warehouse, keep: Iterable[str]) -> list[str]:
     """Drop every table that is not in `keep` (one that an earlier version made, say); returns their names."""
     known = set(keep)
-    extra = [table for table in warehouse.tables() if table not in known]
-    for table in extra:
-        schema, name = table.split(".")
+    found = warehouse.rows("select schema_name, table_name from duckdb_tables() where not internal order by all")
+    extra = [(schema, name) for schema, name in found if f"{schema}.{name}" not in known]
+    for schema, name in extra:
         warehouse.execute(f'drop table {schema}."{name}"')
-    return extra
+    return [f"{schema}.{name}" for schema, name in extra]
 
 
 def _quoted(path: Path) -> str:
