@@ -408,3 +408,20 @@ def test_a_time_of_day_in_a_date_column_is_left_out(tmp_path: Path) -> None:
     moments = STAYS.assign(admit_date=[datetime.fromisoformat(day + "T13:45:00") for day in STAYS.admit_date])
     tables, _ = load(write(tmp_path / "x", "parquet", stays=moments))
     assert {row[3] for row in tables["intake.stays"]} == set(STAYS.admit_date)
+
+
+def test_every_column_of_the_intake_is_described(tmp_path: Path) -> None:
+    settings = Settings(data=write(tmp_path / "x"))
+    with open_warehouse(None, settings) as warehouse:
+        load_extract(warehouse, settings, REFERENCE)
+        found = set(
+            warehouse.rows(
+                "select schema_name || '.' || table_name, column_name, data_type from duckdb_columns() where schema_name = 'intake'"
+            )
+        )
+    described = {
+        (row["table_name"], row["column_name"], row["type"])
+        for row in REFERENCE.rows("data_dictionary")
+        if row["table_name"].startswith("intake.")
+    }
+    assert described == found

@@ -170,9 +170,11 @@ def _mapping(place: Path, settings: Settings) -> dict[str, Any] | None:
         return None
     files = {file.name for file in proposed}
     return {
-        "toml": "\n\n".join(file.toml() for file in proposed),
+        "toml": "\n\n".join(file.toml() for file in proposed if not file.is_as_it_is),
         "files": {
-            file.name: {"file": file.file, "columns": file.columns, "without": list(file.without)} for file in proposed
+            file.name: {"file": file.file, "columns": file.columns, "without": list(file.without)}
+            for file in proposed
+            if not file.is_as_it_is
         },
         "missing_files": [name for name, layout in CANONICAL.items() if layout.required and name not in files],
     }

@@ -25,6 +25,14 @@ _NUMBERED = {
         r"^((?:.*(?:px|proc|prcdr|pcs)[a-z_ ]*?)[ _-]?)(0?[1-9][0-9]?)((?:[ _-]?(?:code|cd))?)$", re.IGNORECASE
     ),
 }
+# A list of codes fits several tables: what sets one apart must show in its headings or in the name of its file.
+_HINTS = {
+    "procedures": re.compile(r"px|proc|prcdr|pcs", re.IGNORECASE),
+    "history_diagnoses": re.compile(
+        r"history.*(dx|diag)|(dx|diag).*history|outpatient|professional|carrier", re.IGNORECASE
+    ),
+    "history_procedures": re.compile(r"history.*(px|proc)|(px|proc).*history", re.IGNORECASE),
+}
 _POA = re.compile(r"poa|present", re.IGNORECASE)
 FEWEST_NUMBERED = 2
 
@@ -91,6 +99,11 @@ def _offer(layout: FileLayout, heading: Heading, settings: Settings) -> tuple[fl
     # The codes, dates or payments are what makes the file; a bare identifier fits anything.
     telling = [name for name in required if name not in ("stay_id", "person_id", "ccn", "sequence")]
     if not named and not any(name in columns for name in telling):
+        return None
+    others = [name for name in canonical_files(heading.member, settings.mapping) if name != layout.name]
+    hint = _HINTS.get(layout.name)
+    hinted = hint is None or bool(numbered) or bool(hint.search(f"{heading.member.stem} {columns.get('code', '')}"))
+    if not named and (others or not hinted):
         return None
     score = len(found) / len(required) + (1 if named else 0)
     ordered = {name: columns[name] for name in layout.column_names if name in columns}
