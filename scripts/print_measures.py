@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import textwrap
@@ -77,7 +76,7 @@ def main() -> None:
     """Replace docs/measures.md in one step."""
     with tempfile.NamedTemporaryFile("w", dir=PAGE.parent, suffix=".md", delete=False, encoding="utf-8") as written:
         written.write(page())
-    os.replace(written.name, PAGE)
+    Path(written.name).replace(PAGE)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,8 @@ def run_cohort(
 
     `as_of` and `extract_end` are by default the last discharge date of `tables`, as for a run. `parameters` overrides rows of
     data/reference/parameters.csv. `steps` takes other SQL than the shipped one (mutation tests). `reference_rows` replaces whole
-    reference tables for this call only. `until` names the last table that is needed: other tables may then be missing or old.
+    reference tables for this call only. `until` names the table (or the whole group,
+    as `staging`) that is needed: other tables may then be missing or old.
     """
     warehouse = _warehouse()
     _load_intake(warehouse, tables, program_years, as_of, extract_end)
@@ -104,7 +105,8 @@ def _needed(steps: tuple[SqlStep, ...], until: str | None) -> list[SqlStep]:
     if until is None:
         return list(steps)
     by_name = {step.name: step for step in steps}
-    wanted, waiting = set(), [until]
+    wanted: set[str] = set()
+    waiting = [name for name in by_name if until in (name, name.split(".")[0])]
     while waiting:
         name = waiting.pop()
         if name in by_name and name not in wanted:

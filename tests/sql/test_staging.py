@@ -1,0 +1,394 @@
+"""What cannot be used is rejected with its reason, once, and rows read are rows kept and rows rejected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from harness import run_cohort
+
+GOOD_STAY = {
+    "stay_id": "s1",
+    "person_id": "p1",
+    "ccn": "360001",
+    "admit_date": "2025-03-01",
+    "discharge_date": "2025-03-04",
+    "discharge_status": "01",
+}
+GOOD_PERSON = {"person_id": "p1", "birth_date": "1950-01-02", "sex": "F"}
+GOOD_DIAGNOSIS = {"stay_id": "s1", "sequence": 1, "code": "I50.9"}
+MONTH = {"person_id": "p1", "month": "2025-03", "part_a": True, "part_b": True, "ffs": True, "ma": False}
+
+Rows = list[dict[str, Any]]
+
+
+def staged(**tables: Rows) -> tuple[Any, list[tuple[Any, ...]]]:
+    """The warehouse and the rejects (file, record, column, class, reason) of the good rows with `tables` over them."""
+    given = {"stays": [GOOD_STAY], "persons": [GOOD_PERSON], "diagnoses": [GOOD_DIAGNOSIS], **tables}
+    warehouse = run_cohort(given, [2028], until="staging")
+    accounts = warehouse.rows("select canonical_file, rows_read, rows_kept, rows_rejected from staging.row_accounting")
+    assert {name for name, *_ in accounts} == {name for name, rows in given.items() if rows}
+    for name, read, kept, rejected in accounts:
+        assert read == kept + rejected, name
+        assert kept == warehouse.count(f"staging.{name}"), name
+    rejects = warehouse.rows(
+        "select canonical_file, row_number, column_name, value_class, reason from staging.rejects order by 1, 2"
+    )
+    return warehouse, rejects
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"stay_id": " "}, ("stay_id", "blank", "missing")),
+        ({"person_id": None}, ("person_id", "blank", "missing")),
+        ({"person_id": "nobody"}, ("person_id", "unknown code", "person not in persons")),
+        ({"ccn": ""}, ("ccn", "blank", "missing")),
+        ({"ccn": "60001"}, ("ccn", "too short", "not a certification number")),
+        ({"ccn": "3600010"}, ("ccn", "too long", "not a certification number")),
+        ({"ccn": "XXXXXX"}, ("ccn", "unknown code", "not a certification number")),
+        ({"admit_date": ""}, ("admit_date", "blank", "missing")),
+        ({"admit_date": "2025-02-30"}, ("admit_date", "impossible date", "not a date")),
+        ({"admit_date": "03/01/2025"}, ("admit_date", "text", "not a date")),
+        ({"discharge_date": None}, ("discharge_date", "blank", "missing")),
+        ({"discharge_date": "2025-13-04"}, ("discharge_date", "impossible date", "not a date")),
+        ({"discharge_date": "soon"}, ("discharge_date", "text", "not a date")),
+        ({"discharge_date": "2025-02-28"}, ("discharge_date", "impossible date", "before the admission date")),
+        ({"discharge_status": ""}, ("discharge_status", "blank", "missing")),
+        ({"discharge_status": "99"}, ("discharge_status", "unknown code", "no such status")),
+        ({"payer": "Aetna"}, ("payer", "unknown code", "not FFS, MA or other")),
+        ({"is_short_term_acute": "maybe"}, ("is_short_term_acute", "text", "not true or false")),
+        ({"is_cah": "2"}, ("is_cah", "text", "not true or false")),
+        ({"base_operating_drg_amount": "1,000"}, ("base_operating_drg_amount", "text", "not a number")),
+        ({"base_operating_drg_amount": -1}, ("base_operating_drg_amount", "number out of range", "not an amount")),
+        ({"base_operating_drg_amount": "nan"}, ("base_operating_drg_amount", "number out of range", "not an amount")),
+        ({"total_paid": "x"}, ("total_paid", "text", "not a number")),
+        ({"total_paid": "inf"}, ("total_paid", "number out of range", "not an amount")),
+    ],
+)
+def test_faults_of_stays(change: dict[str, Any], fault: tuple[str, str, str]) -> None:
+    bad = {**GOOD_STAY, "stay_id": "s2", "admit_date": "2025-06-01", "discharge_date": "2025-06-04", **change}
+    warehouse, rejects = staged(stays=[GOOD_STAY, bad])
+    assert rejects == [("stays", 3, *fault)]
+    assert warehouse.rows("select stay_id, row_number from staging.stays") == [("s1", 2)]
+
+
+def test_values_are_normalised() -> None:
+    stay = {
+        **GOOD_STAY,
+        "ccn": " 36t001 ",
+        "admit_date": "2025-03-01 00:00:00",
+        "discharge_date": "2025-03-04T13:45:00",
+        "discharge_status": "7",
+        "payer": "ma",
+    }
+    diagnoses = [
+        {"stay_id": "s1", "sequence": "1", "code": " i50.9 ", "poa": "y"},
+        {"stay_id": "s1", "sequence": 2, "code": "e119", "poa": "n"},
+        {"stay_id": "s1", "sequence": 3, "code": "D62", "poa": None},
+    ]
+    procedures = [{"stay_id": "s1", "sequence": 1, "code": "0src0j9", "procedure_date": "2025-03-02 00:00:00"}]
+    persons = [{"person_id": "p1", "birth_date": "1950-01-02", "sex": 1, "death_date": "2025-05-01"}]
+    warehouse, rejects = staged(stays=[stay], diagnoses=diagnoses, procedures=procedures, persons=persons)
+    assert rejects == []
+    assert warehouse.rows(
+        "select ccn, admit_date::varchar, discharge_date::varchar, discharge_status, payer, is_short_term_acute, is_cah "
+        "from staging.stays"
+    ) == [("36T001", "2025-03-01", "2025-03-04", "07", "MA", False, False)]
+    assert warehouse.rows(
+        "select code, poa, is_principal, present_on_admission from staging.diagnoses order by sequence"
+    ) == [("I509", "Y", True, True), ("E119", "N", False, False), ("D62", None, False, True)]
+    assert warehouse.rows("select code, procedure_date::varchar from staging.procedures") == [("0SRC0J9", "2025-03-02")]
+    assert warehouse.rows("select sex, birth_date::varchar, death_date::varchar from staging.persons") == [
+        ("M", "1950-01-02", "2025-05-01")
+    ]
+
+
+def test_stays_that_repeat_others() -> None:
+    other_dates = {"admit_date": "2025-06-01", "discharge_date": "2025-06-04"}
+    stays = [
+        GOOD_STAY,
+        {**GOOD_STAY, "discharge_status": "02"},
+        {**GOOD_STAY, "stay_id": "s2"},
+        {**GOOD_STAY, **other_dates},
+        {**GOOD_STAY, **other_dates, "stay_id": "s3"},
+    ]
+    diagnoses = [
+        GOOD_DIAGNOSIS,
+        {**GOOD_DIAGNOSIS, "stay_id": "s2"},
+        {**GOOD_DIAGNOSIS, "stay_id": "s9"},
+        {**GOOD_DIAGNOSIS, "stay_id": "s3"},
+    ]
+    warehouse, rejects = staged(stays=stays, diagnoses=diagnoses)
+    assert rejects == [
+        ("diagnoses", 3, "stay_id", "unknown code", "duplicate"),
+        ("diagnoses", 4, "stay_id", "unknown code", "stay not in stays"),
+        ("diagnoses", 5, "stay_id", "unknown code", "duplicate"),
+        ("stays", 3, "admit_date", "copy", "duplicate"),
+        ("stays", 4, "admit_date", "copy", "duplicate"),
+        ("stays", 5, "stay_id", "copy", "stay_id of another stay"),
+        ("stays", 6, "admit_date", "copy", "duplicate"),
+    ]
+    assert warehouse.rows("select stay_id, discharge_status from staging.stays") == [("s1", "01")]
+
+
+def test_what_belongs_to_a_rejected_stay_is_rejected() -> None:
+    stays = [GOOD_STAY, {**GOOD_STAY, "stay_id": "s2", "admit_date": "2025-06-01", "discharge_date": "2025-05-01"}]
+    diagnoses = [GOOD_DIAGNOSIS, {**GOOD_DIAGNOSIS, "stay_id": "s2"}, {**GOOD_DIAGNOSIS, "stay_id": "s2", "code": ""}]
+    procedures = [{"stay_id": "s2", "sequence": 1, "code": "021009W"}, {"stay_id": "s8", "sequence": 1, "code": "x"}]
+    _, rejects = staged(stays=stays, diagnoses=diagnoses, procedures=procedures)
+    assert rejects == [
+        ("diagnoses", 3, "stay_id", "unknown code", "stay rejected"),
+        ("diagnoses", 4, "code", "blank", "missing"),
+        ("procedures", 2, "stay_id", "unknown code", "stay rejected"),
+        ("procedures", 3, "code", "too short", "not a procedure code"),
+        ("stays", 3, "discharge_date", "impossible date", "before the admission date"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"stay_id": None}, ("stay_id", "blank", "missing")),
+        ({"sequence": None}, ("sequence", "blank", "missing")),
+        ({"sequence": "first"}, ("sequence", "text", "not a number")),
+        ({"sequence": 0}, ("sequence", "number out of range", "not a place")),
+        ({"code": ""}, ("code", "blank", "missing")),
+        ({"code": "E1"}, ("code", "too short", "not a diagnosis code")),
+        ({"code": "E11.99999"}, ("code", "too long", "not a diagnosis code")),
+        ({"code": "E11 9"}, ("code", "text", "not a diagnosis code")),
+        ({"poa": "?"}, ("poa", "unknown code", "no such indicator")),
+        ({"sequence": 1}, ("sequence", "copy", "place taken already")),
+        ({"sequence": 1, "code": "I509"}, ("sequence", "copy", "duplicate")),
+    ],
+)
+def test_faults_of_diagnoses(change: dict[str, Any], fault: tuple[str, str, str]) -> None:
+    bad = {"stay_id": "s1", "sequence": 2, "code": "E119", **change}
+    warehouse, rejects = staged(diagnoses=[GOOD_DIAGNOSIS, bad])
+    assert rejects == [("diagnoses", 3, *fault)]
+    assert warehouse.rows("select code from staging.diagnoses") == [("I509",)]
+
+
+def test_long_lists_of_diagnoses_are_told_apart() -> None:
+    many = [{"stay_id": "s1", "sequence": place, "code": f"Z{place:03d}"} for place in range(1, 81)]
+    _, rejects = staged(diagnoses=[*many, many[69]])
+    assert rejects == [("diagnoses", 82, "sequence", "copy", "duplicate")]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"sequence": "x"}, ("sequence", "text", "not a number")),
+        ({"sequence": "-1"}, ("sequence", "number out of range", "not a place")),
+        ({"sequence": ""}, ("sequence", "blank", "missing")),
+        ({"code": "0SRC0J99"}, ("code", "too long", "not a procedure code")),
+        ({"code": "0SR-0J9"}, ("code", "text", "not a procedure code")),
+        ({"procedure_date": "2025-02-31"}, ("procedure_date", "impossible date", "not a date")),
+        ({"procedure_date": "x"}, ("procedure_date", "text", "not a date")),
+        ({"sequence": 1}, ("sequence", "copy", "duplicate")),
+    ],
+)
+def test_faults_of_procedures(change: dict[str, Any], fault: tuple[str, str, str]) -> None:
+    good = {"stay_id": "s1", "sequence": 1, "code": "0SRC0J9", "procedure_date": "2025-03-01"}
+    _, rejects = staged(procedures=[good, {**good, "sequence": 2, **change}])
+    assert rejects == [("procedures", 3, *fault)]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"person_id": ""}, ("person_id", "blank", "missing")),
+        ({"birth_date": ""}, ("birth_date", "blank", "missing")),
+        ({"birth_date": "1950-02-30"}, ("birth_date", "impossible date", "not a date")),
+        ({"birth_date": "1950"}, ("birth_date", "text", "not a date")),
+        ({"death_date": "2025-02-30"}, ("death_date", "impossible date", "not a date")),
+        ({"death_date": "dead"}, ("death_date", "text", "not a date")),
+        ({"death_date": "1949-12-31"}, ("death_date", "impossible date", "before the birth date")),
+        ({"person_id": "p1"}, ("person_id", "copy", "duplicate")),
+        ({"person_id": "p1", "sex": "M"}, ("person_id", "copy", "person listed twice")),
+    ],
+)
+def test_faults_of_persons(change: dict[str, Any], fault: tuple[str, str, str]) -> None:
+    bad = {**GOOD_PERSON, "person_id": "p2", **change}
+    warehouse, rejects = staged(persons=[GOOD_PERSON, bad])
+    assert rejects == [("persons", 3, *fault)]
+    assert warehouse.rows("select person_id, sex from staging.persons") == [("p1", "F")]
+
+
+@pytest.mark.parametrize("sex", ["", "0", "X", None])
+def test_an_unknown_sex_is_kept(sex: str | None) -> None:
+    warehouse, rejects = staged(persons=[{**GOOD_PERSON, "sex": sex}])
+    assert rejects == []
+    assert warehouse.rows("select sex from staging.persons") == [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"person_id": None}, ("person_id", "blank", "missing")),
+        ({"person_id": "p9"}, ("person_id", "unknown code", "person not in persons")),
+        ({"month": ""}, ("month", "blank", "missing")),
+        ({"month": "2025-13"}, ("month", "impossible date", "not a month")),
+        ({"month": "March"}, ("month", "text", "not a month")),
+        ({"part_a": None}, ("part_a", "blank", "not true or false")),
+        ({"part_b": "x"}, ("part_b", "text", "not true or false")),
+        ({"ffs": "2"}, ("ffs", "text", "not true or false")),
+        ({"ma": ""}, ("ma", "blank", "not true or false")),
+        ({"month": "2025-03"}, ("month", "copy", "duplicate")),
+        ({"month": "2025-03", "ffs": False}, ("month", "copy", "month listed twice")),
+    ],
+)
+def test_faults_of_enrollment(change: dict[str, Any], fault: tuple[str, str, str]) -> None:
+    _, rejects = staged(enrollment=[MONTH, {**MONTH, "month": "2025-04", **change}])
+    assert rejects == [("enrollment", 3, *fault)]
+
+
+def test_enrollment_over_many_years() -> None:
+    months = [{**MONTH, "month": f"{year}-{month:02d}"} for year in range(2010, 2026) for month in range(1, 13)]
+    warehouse, rejects = staged(enrollment=months)
+    assert rejects == []
+    assert warehouse.count("staging.enrollment") == 192
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"person_id": ""}, ("person_id", "blank", "missing")),
+        ({"person_id": "p9"}, ("person_id", "unknown code", "person not in persons")),
+        ({"service_date": ""}, ("service_date", "blank", "missing")),
+        ({"service_date": "2025-02-30"}, ("service_date", "impossible date", "not a date")),
+        ({"service_date": "x"}, ("service_date", "text", "not a date")),
+        ({"code": ""}, ("code", "blank", "missing")),
+        ({"code": "E1"}, ("code", "too short", "not a {kind} code")),
+        ({"code": "E119999X"}, ("code", "too long", "not a {kind} code")),
+        ({"code": "E1 19"}, ("code", "text", "not a {kind} code")),
+        ({}, ("code", "copy", "duplicate")),
+    ],
+)
+@pytest.mark.parametrize("kind", ["diagnosis", "procedure"])
+def test_faults_of_history(kind: str, change: dict[str, Any], fault: tuple[str, str, str]) -> None:
+    name = {"diagnosis": "history_diagnoses", "procedure": "history_procedures"}[kind]
+    good = {"person_id": "p1", "service_date": "2024-12-01", "code": "E119", "source": "Outpatient"}
+    _, rejects = staged(**{name: [good, {**good, **change}]})
+    column, value_class, reason = fault
+    assert rejects == [(name, 3, column, value_class, reason.format(kind=kind))]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"ccn": ""}, ("ccn", "blank", "missing")),
+        ({"ccn": "12345"}, ("ccn", "too short", "not a certification number")),
+        ({"ccn": "1234567"}, ("ccn", "too long", "not a certification number")),
+        ({"ccn": "AAAAAA"}, ("ccn", "unknown code", "not a certification number")),
+        ({"annual_base_operating_payments": "x"}, ("annual_base_operating_payments", "text", "not a number")),
+        (
+            {"annual_base_operating_payments": -5},
+            ("annual_base_operating_payments", "number out of range", "not an amount"),
+        ),
+        ({"peer_group": "x"}, ("peer_group", "text", "not a number")),
+        ({"peer_group": 6}, ("peer_group", "number out of range", "not 1 to 5")),
+        ({"dual_proportion": "x"}, ("dual_proportion", "text", "not a number")),
+        ({"dual_proportion": 20}, ("dual_proportion", "number out of range", "not a fraction from 0 to 1")),
+        ({"exempt": "perhaps"}, ("exempt", "text", "not true or false")),
+        ({"excluded_quarters": "2024Q5"}, ("excluded_quarters", "text", "not quarters as 2024Q3;2024Q4")),
+        ({"ccn": "360001"}, ("ccn", "copy", "duplicate")),
+        ({"ccn": "360001", "peer_group": 3}, ("ccn", "copy", "hospital listed twice")),
+    ],
+)
+def test_faults_of_hospitals(change: dict[str, Any], fault: tuple[str, str, str]) -> None:
+    good = {"ccn": "360001", "name": "First", "peer_group": 2}
+    _, rejects = staged(hospitals=[good, {**good, "ccn": "360002", **change}])
+    assert rejects == [("hospitals", 3, *fault)]
+
+
+def test_excluded_quarters_are_calendar_quarters() -> None:
+    hospitals = [{"ccn": "360001", "name": "First", "excluded_quarters": "2024q4; 2025Q1;2025Q1"}]
+    warehouse, rejects = staged(hospitals=hospitals)
+    assert rejects == []
+    assert warehouse.rows(
+        "select ccn, quarter_start::varchar, quarter_end::varchar from staging.excluded_quarters order by 2"
+    ) == [("360001", "2024-10-01", "2024-12-31"), ("360001", "2025-01-01", "2025-03-31")]
+
+
+def test_overlapping_stays_are_walked_through_in_order() -> None:
+    def stay(name: str, ccn: str, first: str, last: str) -> dict[str, Any]:
+        return {**GOOD_STAY, "stay_id": name, "ccn": ccn, "admit_date": first, "discharge_date": last}
+
+    stays = [
+        stay("d", "360003", "2025-03-12", "2025-03-14"),
+        stay("a", "360001", "2025-03-01", "2025-03-10"),
+        stay("c", "361301", "2025-03-09", "2025-03-09"),
+        stay("b", "360002", "2025-03-05", "2025-03-20"),
+        stay("e", "363025", "2025-03-13", "2025-03-20"),
+        stay("f", "360002", "2025-03-14", "2025-03-18"),
+        stay("g", "360002", "2025-03-15", "2025-03-16"),
+    ]
+    warehouse, rejects = staged(stays=stays, diagnoses=[])
+    reason = ("admit_date", "impossible date", "overlaps an earlier stay at another hospital")
+    assert rejects == [("stays", 4, *reason), ("stays", 5, *reason)]
+    assert [name for (name,) in warehouse.rows("select stay_id from staging.stays order by stay_key")] == list("adefg")
+
+
+def test_hospitals_that_changed_numbers() -> None:
+    changes = [
+        {"predecessor_ccn": "360001", "successor_ccn": "360002", "effective_date": "2025-01-01", "source": "test"},
+        {"predecessor_ccn": "360002", "successor_ccn": "360003", "effective_date": "2025-02-01", "source": "test"},
+        {"predecessor_ccn": "360005", "successor_ccn": "360006", "effective_date": "2027-02-01", "source": "test"},
+        {"predecessor_ccn": "360007", "successor_ccn": "360008", "effective_date": "2025-02-01", "source": "test"},
+        {"predecessor_ccn": "360008", "successor_ccn": "360007", "effective_date": "2025-02-01", "source": "test"},
+    ]
+    stays = [
+        {**GOOD_STAY, "stay_id": ccn, "ccn": ccn, "admit_date": date, "discharge_date": date}
+        for ccn, date in (
+            ("360001", "2025-03-01"),
+            ("360003", "2025-03-01"),
+            ("360002", "2025-03-02"),
+            ("360005", "2025-04-01"),
+        )
+    ]
+    warehouse = run_cohort(
+        {"stays": stays, "persons": [GOOD_PERSON], "diagnoses": [{**GOOD_DIAGNOSIS, "stay_id": "360001"}]},
+        [2028],
+        reference_rows={"hospital_successions": changes},
+    )
+    assert warehouse.rows("select ccn, reported_ccn from staging.stays order by stay_key") == [
+        ("360003", "360001"),
+        ("360003", "360002"),
+        ("360005", "360005"),
+    ]
+    assert warehouse.rows("select row_number, reason from staging.rejects") == [(3, "duplicate")]
+    assert warehouse.rows("select ccn, included from cohort.cohort_flow") == [("360003", True)]
+    assert warehouse.count("reference.hospital_successions") == 0
+
+
+def test_rules_that_missing_inputs_skip() -> None:
+    warehouse = run_cohort(
+        {"stays": [GOOD_STAY], "persons": [GOOD_PERSON], "diagnoses": [GOOD_DIAGNOSIS]},
+        [2028],
+        until="staging.skipped_rules",
+    )
+    skipped = {
+        (rule, missing) for rule, missing in warehouse.rows("select rule, missing_input from staging.skipped_rules")
+    }
+    assert ("enrollment_before and enrollment_after", "enrollment") in skipped
+    assert ("payer", "enrollment") in skipped
+    assert ("present on admission", "diagnoses.poa") in skipped
+    stay = {**GOOD_STAY, "payer": "FFS"}
+    warehouse = run_cohort(
+        {"stays": [stay], "persons": [GOOD_PERSON], "diagnoses": [{**GOOD_DIAGNOSIS, "poa": "Y"}]},
+        [2028],
+        until="staging.skipped_rules",
+    )
+    skipped = {
+        (rule, missing) for rule, missing in warehouse.rows("select rule, missing_input from staging.skipped_rules")
+    }
+    assert ("payer", "enrollment") not in skipped
+    assert ("present on admission", "diagnoses.poa") not in skipped
+
+
+def test_no_message_carries_a_value() -> None:
+    secret = {**GOOD_STAY, "stay_id": "SECRET1", "person_id": "SECRET2", "admit_date": "31.12.1999"}
+    warehouse, _ = staged(stays=[GOOD_STAY, secret])
+    (text,) = warehouse.rows("select string_agg(rejects::varchar, ' ') from staging.rejects")[0]
+    assert "SECRET" not in text and "1999" not in text
