@@ -1,39 +1,48 @@
-# `make run` and `make test` work on a fresh machine with git, make, python3 (3.11 or newer) and python3-venv; either may be first.
-PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
+# make          the environment, in .venv
+# make run      the whole pipeline on the shipped synthetic system, and the penalty table
+# make test     every test
+# make lint     style, types, import rules, SQL
+#
+# Needs make, python3 (3.11 or newer) and python3-venv. Only the first target reaches the network, and only through pip.
+
+VENV ?= .venv
+PYTHON ?= $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || command -v python3)
 STAMP := $(VENV)/.installed
+BIN := $(VENV)/bin
 
-export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DAGSTER_DISABLE_TELEMETRY := 1
-export OPENBLAS_NUM_THREADS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: all run test lint ui sample clean
+.DEFAULT_GOAL := environment
+.PHONY: environment run test lint format clean
 
-all: $(STAMP)
+environment: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
-	  { echo "python3 -m venv failed: install python3-venv (apt-get install python3-venv)."; exit 1; }
-	@echo "Installing hrrp and what it needs into $(VENV) (a few minutes, once) ..."
-	@$(BIN)/pip install --quiet --no-input --constraint constraints.txt --editable '.[dev]'
-	@touch $@
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "hrrp needs Python 3.11 or newer. Name one: make PYTHON=/path/to/python3"; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	"$(PYTHON)" -m venv "$(VENV)"
+	"$(BIN)/pip" install --no-input --quiet --progress-bar off --constraint constraints.txt --editable '.[dev]'
+	@touch "$@"
 
 run: $(STAMP)
-	@$(BIN)/hrrp run
-
-ui: $(STAMP)
-	@$(BIN)/hrrp ui
+	@"$(BIN)/hrrp" run
 
 test: $(STAMP)
-	$(BIN)/pytest -n 2 --dist loadfile
+	"$(BIN)/pytest" $(PYTEST_OPTIONS)
 
 lint: $(STAMP)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint sql
+	"$(BIN)/ruff" check .
+	"$(BIN)/ruff" format --check .
+	"$(BIN)/mypy"
+	"$(BIN)/lint-imports" --no-cache
+	"$(BIN)/sqlfluff" lint --processes 0 --disable-progress-bar sql
+
+format: $(STAMP)
+	"$(BIN)/ruff" check --fix .
+	"$(BIN)/ruff" format .
 
 clean:
-	rm -rf $(VENV) data/out data/state
+	rm -rf "$(VENV)" build dist

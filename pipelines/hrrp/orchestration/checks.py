@@ -5,6 +5,7 @@ nothing is published. Results carry counts and sentences of our own, never a val
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import dagster as dg
 
@@ -12,15 +13,31 @@ from hrrp.errors import InputContractError
 from hrrp.orchestration.assets import WRITER_POOL, Extract, asset_key, guarded
 from hrrp.orchestration.resources import Site
 from hrrp.quality import SUITES, Rule, validate
+from hrrp.settings import sample_dir
 from hrrp.warehouse import Warehouse, open_warehouse
 
 
-def build_checks(keys: Iterable[dg.AssetKey], extract: Extract) -> list[dg.AssetChecksDefinition]:
-    """Every check whose asset is among `keys`."""
+def build_checks(
+    keys: Iterable[dg.AssetKey], extract: Extract, own_report: Path | None = None, golden_folder: Path | None = None
+) -> list[dg.AssetChecksDefinition]:
+    """Every check whose asset is among `keys`.
+
+    `own_report` is the site's Hospital-Specific Report; `golden_folder` holds the synthetic report and supplemental file in CMS's
+    layouts that are recomputed in every run (default: those that are shipped).
+    """
     present = set(keys)
     checks = [_suite_check(table, rules) for table, rules in SUITES.items() if asset_key(table) in present]
     if asset_key("staging.row_accounting") in present:
         checks += [rows_accounted_for, _share_check(extract)]
+    golden = golden_folder if golden_folder is not None else sample_dir() / "cms"
+    if asset_key("result.hospital_measures") in present:
+        reports = sorted(golden.glob("*hsr*.xlsx"))
+        checks += [_report_check("replicates_golden_report", report, blocking=True) for report in reports[:1]]
+        if own_report is not None:
+            checks.append(_report_check("replicates_own_report", own_report, blocking=False))
+    if asset_key("result.hospital_penalties") in present:
+        files = sorted(golden.glob("*supplemental*"))
+        checks += [_supplemental_check(file) for file in files[:1]]
     return checks
 
 
@@ -127,3 +144,81 @@ def _share_check(extract: Extract) -> dg.AssetChecksDefinition:
         return _read(context, share)
 
     return rejects_within_share
+
+
+def _report_check(name: str, report: Path, *, blocking: bool) -> dg.AssetChecksDefinition:
+    whose = "the shipped synthetic" if blocking else "the site's own"
+    severity = dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN
+
+    @dg.asset_check(
+        asset=asset_key("result.hospital_measures"),
+        name=name,
+        description=(
+            f"Predicted, expected, excess readmission ratio, counts and factor of {whose} Hospital-Specific Report, recomputed "
+            "from its own rows and coefficients, are those that it prints."
+        ),
+        blocking=blocking,
+        required_resource_keys={"site"},
+    )
+    def replicates_report(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        site: Site = context.resources.site
+
+        def recompute() -> dg.AssetCheckResult:
+            from hrrp.intake.hsr import read_hsr
+            from hrrp.penalty.replicate import replicate
+
+            result = replicate(read_hsr(report, site.reference), site.reference)
+            return dg.AssetCheckResult(
+                passed=result.agrees,
+                severity=severity,
+                description=None if result.agrees else "hrrp replicate lists the figures that differ.",
+                metadata={
+                    "program_year": result.report.program_year,
+                    "figures_recomputed": result.figures_recomputed,
+                    "figures_that_differ": len(result.differences),
+                    "largest_gap": float(result.largest_gap),
+                },
+            )
+
+        return guarded(site, name, recompute)
+
+    return replicates_report
+
+
+def _supplemental_check(file: Path) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=asset_key("result.hospital_penalties"),
+        name="replicates_golden_supplemental_file",
+        description=(
+            "The payment adjustment factor of every hospital in the shipped synthetic supplemental file, recomputed from its "
+            "printed inputs, is the printed one as far as these inputs determine it."
+        ),
+        blocking=True,
+        required_resource_keys={"site"},
+    )
+    def replicates_supplemental_file(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        site: Site = context.resources.site
+
+        def recompute() -> dg.AssetCheckResult:
+            from hrrp.intake.supplemental import read_supplemental
+            from hrrp.penalty.supplemental import recompute as recomputed
+
+            published = read_supplemental(file, reference=site.reference)
+            rules = site.reference.program_year(published.program_year)
+            result = recomputed(published, rules, rules.neutrality_modifier)
+            outside = len(result.with_agreement("outside"))
+            return dg.AssetCheckResult(
+                passed=outside == 0 and result.recomputed == len(result.hospitals),
+                severity=dg.AssetCheckSeverity.ERROR,
+                metadata={
+                    "program_year": published.program_year,
+                    "hospitals": len(result.hospitals),
+                    "exact": len(result.with_agreement("exact")),
+                    "within_input_rounding": len(result.with_agreement("within_input_rounding")),
+                    "outside": outside,
+                },
+            )
+
+        return guarded(site, "replicates_golden_supplemental_file", recompute)
+
+    return replicates_supplemental_file

@@ -25,7 +25,7 @@ def build_definitions(
     assets = build_assets(site.reference, extract, steps, python_tables)
     return dg.Definitions(
         assets=assets,
-        asset_checks=build_checks((key for definition in assets for key in definition.keys), extract),
+        asset_checks=build_checks((key for definition in assets for key in definition.keys), extract, site.settings.hsr),
         jobs=[pipeline],
         schedules=[nightly(site.settings)],
         sensors=[new_extract, run_failed],
