@@ -1,0 +1,212 @@
+"""The tables that others rely on: counts that add up, payments, the report's numbers, codes without a category."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from harness import run_cohort
+from patient_tables import Rule, canonical_tables
+
+from hrrp.program import Reference
+from hrrp.warehouse import load_steps
+
+SYSTEM = Rule(
+    "A small system",
+    "",
+    stays="""
+        stay person ccn    in         out        dx     px      status payer amount
+        a    ann    360001 2025-03-01 2025-03-04 I50.9  -       01     FFS   1000
+        b    ann    360001 2025-03-20 2025-03-24 I50.9  00160JA 01     FFS   2000
+        c    bea    360001 2025-04-01 2025-04-04 I50.9  -       20     MA    4000
+        d    cora   360001 2025-05-01 2025-05-04 J44.1  -       07     FFS   8000
+        e    dora   360001 2025-06-01 2025-06-04 E11.9  -       01     other 16000
+        f    dora   360002 2025-08-01 2025-08-04 I50.9  -       01     FFS   -
+        g    eve    361301 2025-08-01 2025-08-04 I50.9  -       01     FFS   32000
+    """,
+    persons="""
+        person born       died
+        bea    1950-01-02 2025-04-04
+        cora   1962-01-02 -
+    """,
+    enrollment="""
+        person from    to      cover dual
+        ann    2025-03 2025-03 AB    2
+        bea    2025-03 2025-03 MA    08
+        bea    2025-04 2025-04 MA    01
+        cora   2025-05 2025-05 AB    03
+    """,
+    expect="",
+)
+
+
+def run(**changes: Any) -> Any:
+    tables = canonical_tables(SYSTEM)
+    tables.update(changes)
+    return run_cohort(tables, [2028, 2027], SYSTEM.as_of, extract_end=SYSTEM.extract_end)
+
+
+def test_counts_add_up() -> None:
+    warehouse = run()
+    assert warehouse.rows(
+        "select ccn, first_reason, stays, candidates from cohort.measure_counts "
+        "where program_year = 2028 and measure = 'HF' order by all"
+    ) == [
+        ("360001", "died_in_hospital", 1, 3),
+        ("360001", "included", 1, 3),
+        ("360001", "prior_30_days", 1, 3),
+        ("360002", "included", 1, 1),
+        ("361301", "not_short_term_acute", 1, 1),
+    ]
+    assert warehouse.rows(
+        "select count(*) from (select candidates, sum(stays) as total from cohort.measure_counts "
+        "group by program_year, measure, ccn, candidates) where candidates <> total"
+    ) == [(0,)]
+
+
+def test_index_admissions_are_the_included_stays() -> None:
+    warehouse = run()
+    query = "select program_year, measure, stay_id, ccn from {} {} order by all"
+    assert warehouse.rows(query.format("cohort.index_admissions", "")) == warehouse.rows(
+        query.format("cohort.cohort_flow", "where included")
+    )
+    assert {name for (name,) in warehouse.rows("select distinct person_id from cohort.index_admissions")} == {
+        "ann",
+        "dora",
+    }
+
+
+def test_the_reports_numbers() -> None:
+    warehouse = run()
+    assert warehouse.rows(
+        "select stay_id, indicator from cohort.report_indicators where program_year = 2028 order by measure, stay_id"
+    ) == [("d", "3"), ("a", "0"), ("b", "5"), ("c", "2"), ("f", "0"), ("g", None)]
+
+
+def test_numbers_of_several_reasons_are_joined_in_ascending_order() -> None:
+    tables = canonical_tables(SYSTEM)
+    tables["enrollment"] = [row for row in tables["enrollment"] if row["month"] not in ("2025-05", "2025-06")]
+    warehouse = run_cohort(tables, [2028], SYSTEM.as_of, extract_end=SYSTEM.extract_end)
+    assert warehouse.rows("select indicator from cohort.report_indicators where stay_id = 'd'") == [("1,3,5",)]
+
+
+def test_dual_proportions() -> None:
+    # ann's dual status is 02 in the month of discharge; bea died in the month, so that the month before counts; dora's stay e is
+    # neither fee for service nor Medicare Advantage; critical access hospitals are not in the program.
+    assert run().rows(
+        "select ccn, dual_stays, stays, dual_proportion, basis from payment.dual_proportions where program_year = 2028"
+    ) == [("360001", 3, 4, 0.75, "stays"), ("360002", 0, 1, 0.0, "stays")]
+
+
+def test_dual_status_of_the_month_of_death_before_fy2021() -> None:
+    tables = canonical_tables(SYSTEM)
+    warehouse = run_cohort(
+        tables, [2028], SYSTEM.as_of, {"dual_previous_month_from": 2029}, extract_end=SYSTEM.extract_end
+    )
+    assert warehouse.rows("select dual_stays from payment.dual_proportions where ccn = '360001'") == [(2,)]
+
+
+def test_dual_proportions_of_the_hospitals_file() -> None:
+    tables = canonical_tables(SYSTEM)
+    for row in tables["enrollment"]:
+        row["dual_code"] = None
+    tables["hospitals"] = [
+        {"ccn": "360001", "name": "First", "dual_proportion": 0.2},
+        {"ccn": "360009", "name": "Ninth", "dual_proportion": 0.3},
+    ]
+    warehouse = run_cohort(tables, [2028], SYSTEM.as_of, extract_end=SYSTEM.extract_end)
+    assert warehouse.rows(
+        "select ccn, dual_stays, stays, dual_proportion, basis from payment.dual_proportions order by ccn"
+    ) == [
+        ("360001", None, 4, 0.2, "hospitals file"),
+        ("360002", None, 1, None, "unknown"),
+        ("360009", None, 0, 0.3, "hospitals file"),
+    ]
+
+
+def test_drg_payment_ratios_are_of_fee_for_service() -> None:
+    # Stay a is the index admission (1000); all fee-for-service stays of the hospital: a, b, d.
+    assert run().rows(
+        "select ccn, measure, measure_payments, all_payments, drg_payment_ratio, basis from payment.drg_payment_ratios "
+        "where program_year = 2028 and measure in ('HF', 'COPD') order by ccn, measure"
+    ) == [
+        ("360001", "COPD", 0.0, 11000.0, 0.0, "stays"),
+        ("360001", "HF", 1000.0, 11000.0, 1000 / 11000, "stays"),
+        ("360002", "COPD", None, None, None, "unknown"),
+        ("360002", "HF", None, None, None, "unknown"),
+    ]
+
+
+def test_excepted_quarters_leave_payments_and_dual_proportion() -> None:
+    hospitals = [{"ccn": "360001", "name": "First", "excluded_quarters": "2025Q2"}]
+    warehouse = run(hospitals=hospitals)
+    assert warehouse.rows(
+        "select stays from payment.dual_proportions where program_year = 2028 and ccn = '360001'"
+    ) == [(2,)]
+    assert warehouse.rows(
+        "select distinct all_payments from payment.drg_payment_ratios where program_year = 2028 and ccn = '360001'"
+    ) == [(3000.0,)]
+
+
+def test_annual_payments() -> None:
+    tables = canonical_tables(SYSTEM)
+    tables["hospitals"] = [
+        {"ccn": "360002", "name": "Second", "annual_base_operating_payments": 5e6},
+        {"ccn": "360009", "name": "Ninth"},
+    ]
+    # The last 12 full months before 15 March 2026 begin in March 2025: a, b and d are 11000 in them.
+    from datetime import date
+
+    day = date(2026, 3, 15)
+    warehouse = run_cohort(tables, [2028], day, extract_end=day)
+    assert warehouse.rows("select * from payment.annual_payments order by ccn") == [
+        ("360001", 11000.0, "stays"),
+        ("360002", 5e6, "hospitals file"),
+        ("360009", None, "unknown"),
+    ]
+    # On the last day of a month that month is full; an extract of eight months (March to October) is brought to a year.
+    day = date(2025, 10, 31)
+    warehouse = run_cohort(tables, [2028], day, extract_end=day)
+    assert warehouse.rows(
+        "select annual_base_operating_payments from payment.annual_payments where ccn = '360001'"
+    ) == [(pytest.approx(11000.0 * 12 / 8),)]
+
+
+def test_codes_without_a_category_are_listed() -> None:
+    assert run().rows("select * from cohort.unmapped_codes") == [("ICD10PCS", "00160JA", 1, 2)]
+
+
+def test_readmissions_name_rule_and_hospital() -> None:
+    assert run().rows(
+        "select stay_id, readmission_stay_id, days, planned, unplanned_readmission, planned_by, readmission_ccn "
+        "from cohort.readmissions where program_year = 2028"
+    ) == [("a", "b", 16, False, True, None, "360001")]
+
+
+def test_a_stay_without_a_principal_diagnosis_is_judged_for_nothing_and_can_be_a_return() -> None:
+    tables = canonical_tables(SYSTEM)
+    tables["diagnoses"] = [row for row in tables["diagnoses"] if row["stay_id"] != "b"]
+    warehouse = run_cohort(tables, [2028], SYSTEM.as_of, extract_end=SYSTEM.extract_end)
+    assert warehouse.rows("select readmission_stay_id from cohort.readmissions") == [("b",)]
+    assert warehouse.rows("select count(*) from cohort.cohort_flow where stay_id = 'b'") == [(0,)]
+
+
+def test_an_empty_extract_makes_every_table() -> None:
+    warehouse = run_cohort({"stays": [], "persons": [], "diagnoses": []}, [2028])
+    assert warehouse.count("cohort.cohort_flow") == 0
+    assert warehouse.count("risk.risk_factors") == 0
+
+
+def test_reasons_stand_in_their_order_in_the_reference_table() -> None:
+    rows = Reference().rows("reason_codes")
+    assert [int(row["position"]) for row in rows] == list(range(1, len(rows) + 1))
+    from hrrp.quality.suites import REASONS
+
+    assert [row["reason"] for row in rows] == list(REASONS)
+
+
+def test_every_step_says_what_it_is_and_every_parameter_exists() -> None:
+    known = set(Reference().parameters())
+    for step in load_steps():
+        assert step.description.endswith(".") or step.watch, step.name
+        assert set(step.parameters) <= known, step.name
