@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hrrp.model.bootstrap import BootstrapResults
     from hrrp.model.one_hospital import (
         EffectPosterior,
         HospitalEffect,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hrrp.model.results import RandomInterceptResults
 
 _WHERE = {
+    "BootstrapResults": "bootstrap",
     "RandomInterceptLogit": "random_intercept",
     "RandomInterceptResults": "results",
     "EffectPosterior": "one_hospital",
@@ -37,6 +39,7 @@ _WHERE = {
 }
 
 __all__ = [
+    "BootstrapResults",
     "EffectPosterior",
     "HospitalEffect",
     "HospitalEffects",

@@ -98,6 +98,8 @@ class Estimate:
     A: Floats
     tau2_se: float
     iterations: tuple[Iteration, ...]
+    restricted: bool = True
+    free_scale: bool = False
 
     @property
     def t(self) -> float:
@@ -109,7 +111,10 @@ class Normal:
     """Solves A x = r for a positive definite A, scaled to unit diagonal for accuracy."""
 
     def __init__(self, A: Floats) -> None:
-        self.scale = 1.0 / np.sqrt(np.diag(A))
+        diagonal = np.diag(A)
+        if not (diagonal > 0.0).all():
+            raise np.linalg.LinAlgError
+        self.scale = 1.0 / np.sqrt(diagonal)
         self.factor = cho_factor(A * np.outer(self.scale, self.scale), lower=True)
 
     def solve(self, right: Floats) -> Floats:
@@ -283,6 +288,14 @@ class _Solution:
     A: Floats
 
 
+def prediction_variance(estimate: Estimate) -> Floats:
+    """phi (D + D^2 C'A^-1 C) of each hospital."""
+    sums, t = estimate.sums, estimate.t
+    assert sums.C is not None
+    D = t / (1.0 + t * sums.S)
+    return np.asarray(estimate.scale * (D + D**2 * Normal(estimate.A).squares(sums.C)))
+
+
 def root_of_score(
     score: Callable[[float], float], information: Callable[[float], float], start: float, tolerance: float
 ) -> float:
@@ -404,6 +417,8 @@ def rspl(
                 A=now.A,
                 tau2_se=math.nan if free_scale else model.observed_standard_error(t),
                 iterations=tuple(history),
+                restricted=restricted,
+                free_scale=free_scale,
             )
         coefficients = coefficients + shortened(stays, here.change)
         _stop_runaway(stays, coefficients, number)

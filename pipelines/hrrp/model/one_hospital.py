@@ -178,7 +178,7 @@ def hospital_effects(
     """
     y, eta, index, tau2 = _checked(outcome, linear_predictor, hospital_index, n_hospitals, tau2)
     n = np.bincount(index, minlength=n_hospitals).astype(np.int64)
-    observed = np.bincount(index, weights=y, minlength=n_hospitals)
+    observed = np.bincount(index, weights=y, minlength=n_hospitals).astype(np.float64)
     expected_count = np.bincount(index, weights=expit(eta), minlength=n_hospitals)
     effect = _posterior_modes(observed, n, eta, index, tau2)
     p = expit(eta + effect[index])

@@ -13,7 +13,7 @@ How it is fitted stands in `hrrp.model.estimation`; what the fit gives, in `hrrp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -199,13 +199,15 @@ def _plain(column: pd.Series) -> NDArray:
 
 def _hospitals(hospital: ArrayLike | pd.Series, n: int) -> tuple[NDArray[np.integer], NDArray]:
     """Codes from 0 in the order of the sorted labels, and the labels."""
-    values = hospital.array if isinstance(hospital, pd.Series) else np.asarray(hospital)
+    values: Any = np.asarray(hospital)
+    if isinstance(hospital, pd.Series):
+        values = hospital.to_numpy() if isinstance(hospital.dtype, np.dtype) else hospital.array
     if len(values) != n:
         raise InputContractError(f"hospital has {len(values)} elements; expected {n}, as in outcome.")
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu" and bool((values[1:] >= values[:-1]).all()):
         first = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])) if n else np.empty(0, dtype=int)
         return np.repeat(np.arange(len(first)), np.diff(np.append(first, n))), values[first]
-    codes, labels = pd.factorize(values, sort=True)  # type: ignore[arg-type]
+    codes, labels = pd.factorize(values, sort=True)
     missing = int(np.count_nonzero(codes < 0))
     if missing:
         raise InputContractError(f"hospital: {missing} of {n} labels are missing. Fill them or drop those stays.")

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, ndtr, ndtri
 
 from hrrp.errors import InputContractError
-from hrrp.model.estimation import Estimate, Normal, observed_information
+from hrrp.model.estimation import Estimate, Normal, observed_information, prediction_variance
 
 if TYPE_CHECKING:
     from hrrp.model.bootstrap import BootstrapResults
@@ -137,7 +137,7 @@ class RandomInterceptResults:
     @cached_property
     def hospital_effect_se(self) -> pd.Series:
         """Prediction standard errors of the effects, the coefficients' uncertainty included."""
-        return self._of_hospitals(np.sqrt(self.prediction_variance))
+        return self._of_hospitals(np.sqrt(prediction_variance(self.estimate)))
 
     @cached_property
     def predicted(self) -> pd.Series:
@@ -338,14 +338,6 @@ class RandomInterceptResults:
         return shown
 
     # Inside
-
-    @property
-    def prediction_variance(self) -> Floats:
-        """phi (D + D^2 C'A^-1 C) of each hospital."""
-        sums, t = self.estimate.sums, self.estimate.t
-        assert sums.C is not None
-        D = t / (1.0 + t * sums.S)
-        return self.scale * (D + D**2 * Normal(self.estimate.A).squares(sums.C))
 
     @cached_property
     def _inverse_information(self) -> Floats:
