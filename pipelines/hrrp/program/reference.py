@@ -17,7 +17,16 @@ from typing import Any, Generic, TypeVar
 
 from hrrp.errors import InputContractError, RulesMissingError, UsageError
 from hrrp.program.measures import MEASURES
-from hrrp.program.site import LIST_KEYS, ROW_KEYS, lay_over, read_shipped, read_site, site_file, site_tables
+from hrrp.program.site import (
+    LIST_KEYS,
+    ROW_KEYS,
+    lay_over,
+    read_shipped,
+    read_site,
+    shipped_columns,
+    site_file,
+    site_tables,
+)
 from hrrp.settings import reference_dir
 
 __all__ = ["ROW_KEYS", "Parameter", "Period", "ProgramYear", "Published", "PublishedModel", "Reference"]
@@ -166,8 +175,9 @@ class Reference:
             if rows is None:
                 raise UsageError(f"There is no reference table '{table}' in {self.shipped}.")
             path = site_file(self.site, table)
-            if path is not None and rows:
-                rows = lay_over(table, rows, read_site(path, table, list(rows[0]), self._kinds(table)))
+            if path is not None:
+                columns = shipped_columns(self.shipped, table)
+                rows = lay_over(table, rows, read_site(path, table, columns, self._kinds(table)), columns)
             self._tables[table] = rows
         return self._tables[table]
 

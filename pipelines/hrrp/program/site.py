@@ -70,6 +70,12 @@ def read_shipped(folder: Path, table: str) -> list[Row] | None:
         return list(csv.DictReader(lines))
 
 
+def shipped_columns(folder: Path, table: str) -> list[str]:
+    """The heading of a shipped table, which may have no rows (published_results)."""
+    with (folder / f"{table}.csv").open(encoding="utf-8", newline="") as lines:
+        return next(csv.reader(lines))
+
+
 def site_file(folder: Path | None, table: str) -> Path | None:
     """The site's file for a table, under the table's name or a map's plain name; None where it has none.
 
@@ -190,7 +196,7 @@ def _column_names(path: Path, table: str, heading: list[str], columns: list[str]
 
 def _cell(table: str, name: str, value: str, kind: str) -> str:
     """One cell as the tables write it; raises ValueError with what was expected."""
-    if name == "measure":
+    if name == "measure" and not (value == "" and table == "published_results"):
         measure = "ALL" if value.upper() == "ALL" and table == "cohort_codes" else _MEASURE_NAMES.get(value.upper())
         if measure is None and table != "announced_measures":
             raise ValueError(f"one of {', '.join(MEASURES)}")
@@ -227,12 +233,11 @@ def _typed(value: str, kind: str) -> str:
     return value
 
 
-def lay_over(table: str, shipped: list[Row], own: list[Row]) -> list[Row]:
-    """The shipped rows with the site's laid over them; the site's win. An empty cell of the site leaves the shipped value.
+def lay_over(table: str, shipped: list[Row], own: list[Row], columns: list[str]) -> list[Row]:
+    """The shipped rows (of `columns`) with the site's laid over them; the site's win. An empty cell of the site leaves the shipped value.
 
     Raises InputContractError for a list that the shipped table does not know, because no rule would use it.
     """
-    columns = list(shipped[0])
     full = [dict.fromkeys(columns, "") | row for row in own]
     if table in ROW_KEYS:
         key = ROW_KEYS[table]
@@ -271,10 +276,9 @@ def write_site_rows(
     """
     if table not in ROW_KEYS:
         raise UsageError(f"Rows cannot be written to reference table '{table}': only {', '.join(ROW_KEYS)} take rows.")
-    pattern = read_shipped(shipped or reference_dir(), table)
-    if not pattern:
+    if not ((shipped or reference_dir()) / f"{table}.csv").is_file():
         raise UsageError(f"There is no shipped reference table '{table}' to take the columns from.")
-    columns, key = list(pattern[0]), ROW_KEYS[table]
+    columns, key = shipped_columns(shipped or reference_dir(), table), ROW_KEYS[table]
     path = folder / f"{table}.csv"
     kept: list[Row] = read_site(path, table, columns, {}) if path.is_file() else []
     by_key = {_place(row, key): row for row in kept}
