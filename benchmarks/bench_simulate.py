@@ -3,8 +3,8 @@
     python benchmarks/bench_simulate.py                 one million stays at 3,000 hospitals to Parquet
     python benchmarks/bench_simulate.py 100000 1000000  several sizes
 
-Prints one line a size with machine, cores and versions: quote it with them. Wall time, processor time of all threads, and peak
-memory are those of a process of its own that does nothing else; starting Python and importing the libraries is counted.
+Prints one line a size with machine, cores and versions: quote it with them. Wall time, processor time of all threads,
+and peak memory are those of a process of its own that does nothing else; starting Python and importing is counted.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def machine() -> str:
             name = line.split(":", 1)[1].strip()
             break
     return (
-        f"{name}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the run; Python {platform.python_version()}, "
-        f"numpy {numpy.__version__}, pyarrow {pyarrow.__version__}"
+        f"{name}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the run; "
+        f"Python {platform.python_version()}, numpy {numpy.__version__}, pyarrow {pyarrow.__version__}"
     )
 
 

@@ -129,13 +129,14 @@ class Outcomes:
 class Courses:
     """All stays in the order in which they were drawn, with their episodes and patients.
 
-    Per episode: `person` (episodes of one person follow each other), `last_of_person`, `male`, `birth`, `home`
-    (hospital), `claims`. Per stay: the arrays of Front, `generation`, and `secondary` diagnoses in stay order. Per
-    measure: `outcomes`.
+    Per episode: `person` (episodes of one person follow each other), `last_of_person`, `goes_on` (with a stay that ends
+    after the window and is left out), `male`, `birth`, `home` (hospital). Per stay: the arrays of Front, `generation`,
+    and `secondary` diagnoses in stay order. Per measure: `outcomes`. `claims` are those before the episodes.
     """
 
     person: NDArray[np.int32]
     last_of_person: NDArray[np.bool_]
+    goes_on: NDArray[np.bool_]
     male: NDArray[np.bool_]
     birth: Days
     home: NDArray[np.int32]
@@ -189,6 +190,7 @@ class _Patients:
         frailty = rng.lognormal(0.0, 0.35, episodes) / np.exp(0.35**2 / 2)
         self.frailty = frailty.astype(np.float32)
         self.first_admit = np.zeros(episodes, dtype=np.int32)
+        self.goes_on = np.zeros(episodes, dtype=np.bool_)
 
 
 def _season(moment: NDArray[np.float64], group: NDArray[np.int8], start: int, days: int) -> Days:
@@ -424,7 +426,9 @@ class _Chain:
             from_hospital=np.zeros(len(at), dtype=np.bool_),
             planned=planned,
         )
-        return follower.keep(discharge <= self.end)
+        seen = discharge <= self.end
+        patients.goes_on[follower.episode[~seen]] = True
+        return follower.keep(seen)
 
     def _return_group(
         self, before: Front, planned: NDArray[np.bool_], day: NDArray[np.int64], admit: Days
@@ -494,6 +498,7 @@ class _Chain:
         return Courses(
             person=patients.person,
             last_of_person=patients.last_of_person,
+            goes_on=patients.goes_on,
             male=patients.male,
             birth=patients.birth,
             home=patients.home,

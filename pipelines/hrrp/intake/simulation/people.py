@@ -148,7 +148,8 @@ def draw_people(
 
     # Death: in hospital at the last stay, or after it; beyond the extract's end it is not known yet.
     final, status = order[last], stays.status[order[last]]
-    mortal = courses.last_of_person[episode[last]] & (status != STILL_A_PATIENT)
+    # Whoever has a stay after the extract's end lives until then.
+    mortal = courses.last_of_person[episode[last]] & ~courses.goes_on[episode[last]] & (status != STILL_A_PATIENT)
     dies_after = np.array([traits.dies_after for traits in TRAITS])[stays.group[final]]
     u, when = rng.random(count), rng.random(count)
     death = np.full(count, -1, dtype=np.int64)
