@@ -1,5 +1,5 @@
 -- Every index admission with its outcome and its linear predictor under the model in force, the hospital effect being zero:
--- intercept plus the sum of coefficient times value over the admission's risk factors.
+-- intercept plus the sum of coefficient times value over the admission's risk factors, plus the calibration for missing history.
 -- watch: readmission_rate = avg(outcome::integer)
 with
 
@@ -42,9 +42,17 @@ select
     index_admissions.ccn,
     index_admissions.discharge_date,
     coalesce(readmissions.unplanned_readmission, false) as outcome,
-    intercepts.intercept + coalesce(risk_sums.risk_sum, 0) as linear_predictor
+    -- Where a report has been reconciled: what own history lacks on average, so that expected is CMS's.
+    coalesce(expected_calibration.logit_offset, 0) as calibration,
+    intercepts.intercept
+    + coalesce(risk_sums.risk_sum, 0)
+    + coalesce(expected_calibration.logit_offset, 0) as linear_predictor
 from cohort.index_admissions
 inner join intercepts using (program_year, measure)
 left join risk_sums using (program_year, measure, stay_key)
 left join cohort.readmissions using (program_year, measure, stay_key)
+left join reference.expected_calibration
+    on
+        index_admissions.ccn = expected_calibration.ccn
+        and index_admissions.measure = expected_calibration.measure
 order by index_admissions.program_year, index_admissions.measure, index_admissions.ccn, index_admissions.stay_key

@@ -27,11 +27,16 @@ def result_notes(warehouse: Warehouse, settings: Settings, reference: Reference)
         for each in parameters.values()
         if each.confidence != "high" or each.is_overridden
     ]
+    calibrations = [
+        f"expected of {row['ccn']} {row['measure']} calibrated for missing history by {float(row['logit_offset']):+.4f} "
+        f"(standard error {float(row['standard_error']):.4f}) on {row['matched_stays']} stays in common with {row['source']}"
+        for row in reference.rows("expected_calibration")
+    ]
     lists = [f"reference table {table} is the site's own" for table in reference.site_tables()] + reference.list_notes()
     rows = []
     for year in program_years(warehouse):
         found = stand_ins(reference, year) + variances(warehouse, year) + skipped
-        found += money(warehouse, year) + lists + choices
+        found += calibrations + money(warehouse, year) + lists + choices
         if rejected[1]:
             found.append(f"{rejected[1]:,} of {rejected[0]:,} rows read are in staging.rejects")
         rows += [{"program_year": year, "position": k, "note": note} for k, note in enumerate(dict.fromkeys(found), 1)]

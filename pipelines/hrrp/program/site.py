@@ -34,6 +34,7 @@ ROW_KEYS: dict[str, tuple[str, ...]] = {
     "risk_coefficients": ("program_year", "measure", "variable_key"),
     "between_hospital_variance": ("measure",),
     "parameters": ("parameter",),
+    "expected_calibration": ("ccn", "measure"),
     "published_results": ("program_year", "ccn", "measure", "figure"),
 }
 
