@@ -1,0 +1,5 @@
+"""`python -m hrrp` is the command line."""
+
+from hrrp.cli import main
+
+main()
