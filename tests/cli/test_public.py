@@ -266,7 +266,10 @@ def test_a_new_year_is_adopted_and_then_published(run: Run, cms_dir: Path, tmp_p
     new = next_year(cms_dir / "fy2025_hrrp_supplemental.csv", tmp_path / "fy2028.csv")
     code, out, _ = run(new, "--adopt", "--site", site, "--json")
     assert code == 0
-    assert json.loads(out)["adopted"]["rows"] == {"peer_group_medians": 30, "peer_group_cuts": 5, "program_years": 1}
+    rows = json.loads(out)["adopted"]["rows"]
+    # Reduction and chance of 2,980 hospitals; ratios, cases and payment ratios of those that have them.
+    assert rows.pop("published_results") == 2 * 2980 + 14843 + 14843 + 14838
+    assert rows == {"peer_group_medians": 30, "peer_group_cuts": 5, "program_years": 1}
     reference = Reference(site)
     for published in (
         reference.neutrality_modifier(2028),

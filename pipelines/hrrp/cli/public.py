@@ -13,7 +13,7 @@ import typer
 from hrrp.cli._output import plain
 from hrrp.errors import HrrpError, ReplicationError, UsageError
 from hrrp.program import MEASURES, REPORT_NAMES, Reference, write_site_rows
-from hrrp.settings import load_settings
+from hrrp.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +29,8 @@ EXAMPLE = """Examples:
   hrrp public FY2025.csv --ccn 010001             one hospital, by measure
 
   hrrp public FY2025.csv --json > fy2025.json     for other programs
+
+  hrrp public FY2025.csv --ccn 010001 --outlook   its next three years, from public files alone
 
   hrrp public FY2028.txt --adopt                  take over a new year"""
 
@@ -55,7 +57,10 @@ def public(
     adopt: bool = typer.Option(
         False,
         "--adopt",
-        help="Take the file's medians, peer group cuts and neutrality modifier into the site's folder.",
+        help="Take the file's medians, peer group cuts, neutrality modifier and published results into the site's folder.",
+    ),
+    outlook: bool = typer.Option(
+        False, "--outlook", help="Next years' penalty as a distribution, with --ccn or --json; better with --pdc."
     ),
     site: Path | None = typer.Option(None, help="The site's reference folder; default: site_reference of hrrp.toml."),
     as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout, nothing else there."),
@@ -68,7 +73,10 @@ def public(
     from hrrp.intake.supplemental import read_supplemental
     from hrrp.penalty.supplemental import recompute
 
-    folder = load_settings(site_reference=site).site_reference
+    settings = load_settings(site_reference=site)
+    folder = settings.site_reference
+    if outlook and not (ccn or as_json):
+        raise UsageError("--outlook is shown hospital by hospital: add --ccn 010001 (repeatable), or --json for all.")
     reference = Reference(folder)
     published = read_supplemental(file, program_year, reference)
     rules = reference.program_year(published.program_year)
@@ -87,12 +95,19 @@ def public(
             refusal = error
 
     notes = [*result.notes, *notes]
+    outlooks: dict[str, dict[str, Any]] = {}
+    if outlook:
+        outlooks, more = _outlooks(result, chosen, provider, reference, settings)
+        notes += more
     if as_json:
         document = _document(result, chosen, names, provider, notes)
+        if outlook:
+            for row in document["rows"]:
+                row["outlook"] = outlooks[row["ccn"]]
         document["adopted"] = None if adopted is None else {"folder": str(folder), "rows": adopted}
         _print_json(document)
     else:
-        _print(result, chosen if ccn else None, names, notes, adopted, folder)
+        _print(result, chosen if ccn else None, names, notes, adopted, folder, outlooks)
     if refusal is not None:
         raise refusal
     outside = result.with_agreement("outside")
@@ -167,9 +182,28 @@ def _chosen(ccns: list[str], result: Recomputation) -> list[HospitalResult]:
     return [known[ccn] for ccn in wanted]
 
 
+def _outlooks(
+    result: Recomputation,
+    chosen: list[HospitalResult],
+    provider: ProviderData | None,
+    reference: Reference,
+    settings: Settings,
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """The outlook of each hospital asked for, and its notes."""
+    from hrrp.review.public_outlook import PrintedRate, outlook_documents
+
+    rates: dict[str, dict[str, PrintedRate]] | None = None
+    if provider is not None:
+        rates = {}
+        for ccn, measure, figures in provider.rows():
+            rates.setdefault(ccn, {})[measure] = PrintedRate(figures.expected, figures.readmissions)
+    ccns = [row.published.ccn for row in chosen]
+    return outlook_documents(result, rates, reference, ccns, seed=settings.seed, threads=settings.threads)
+
+
 def _adopt(result: Recomputation, reference: Reference, folder: Path) -> dict[str, int]:
     """Write the file's national figures into the site's folder; rows written by table."""
-    from hrrp.penalty.supplemental import figures_to_adopt
+    from hrrp.penalty.supplemental import figures_to_adopt, published_results
 
     year = result.file.program_year
     medians = reference.peer_group_medians(year)
@@ -181,6 +215,7 @@ def _adopt(result: Recomputation, reference: Reference, folder: Path) -> dict[st
         {} if medians.is_stand_in else medians.value,
         usual[-1] if usual else None,
     )
+    tables["published_results"] = published_results(result.file)
     for table, rows in tables.items():
         write_site_rows(folder, table, rows)
     return {table: len(rows) for table, rows in tables.items()}
@@ -280,6 +315,7 @@ def _print(
     notes: list[str],
     adopted: dict[str, int] | None,
     folder: Path,
+    outlooks: Mapping[str, dict[str, Any]],
 ) -> None:
     from rich.console import Console
 
@@ -294,6 +330,8 @@ def _print(
     else:
         for row in chosen:
             _print_hospital(console, result, row, names)
+            if row.published.ccn in outlooks:
+                _print_outlook(console, outlooks[row.published.ccn])
     if notes:
         console.print("\n [bold]Notes[/]")
         listed = _grid("left", "left")
@@ -303,7 +341,8 @@ def _print(
     if adopted is not None:
         console.print(
             f"\n [green]Adopted[/] for FY{result.file.program_year} into {folder}: {adopted['peer_group_medians']} medians, "
-            f"{adopted['peer_group_cuts']} peer group cuts, the neutrality modifier and the number of hospitals."
+            f"{adopted['peer_group_cuts']} peer group cuts, the neutrality modifier, the number of hospitals and "
+            f"{adopted['published_results']:,} published results."
         )
     _print_next(console, result, chosen, names)
 
@@ -511,6 +550,38 @@ def _print_hospital(
     console.print(_factor_lines(result, row))
 
 
+def _print_outlook(console: Console, years: Mapping[str, Any]) -> None:
+    """Next years' penalty: a line a year, and the ratios of the measures."""
+    table = _table("Outlook from public files alone")
+    table.add_column("Year", no_wrap=True)
+    for heading in ("Already\nprinted", "Likely\nreduction", "90 % range", "Chance of\na penalty", "of the\ncap"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for year, figures in years.items():
+        low, high = figures["payment_reduction_interval"]
+        table.add_row(
+            f"FY{year}",
+            f"{figures['share_of_period_already_printed']:.0%}",
+            _shown(figures["payment_reduction_median"], ".2%"),
+            "-" if low is None else f"{low:.2%} to {high:.2%}",
+            _shown(figures["chance_of_penalty"], ".0%"),
+            _shown(figures["chance_of_cap"], ".0%"),
+        )
+    console.print()
+    console.print(table)
+    table = _table("Excess readmission ratios, likely and 90 % range")
+    table.add_column("Measure", no_wrap=True)
+    for year in years:
+        table.add_column(f"FY{year}", justify="right", no_wrap=True)
+    for measure in MEASURES:
+        cells = []
+        for figures in years.values():
+            ratio = figures["measures"][measure]
+            low, high = ratio["err_interval"]
+            cells.append("-" if low is None else f"{ratio['err_median']:.3f} ({low:.3f} to {high:.3f})")
+        table.add_row(REPORT_NAMES[measure], *cells)
+    console.print(table)
+
+
 def _shown(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
@@ -566,6 +637,8 @@ def _print_next(
         steps.append(
             ("--general-info FILE", "add names and states (Provider Data Catalog, hospital general information)")
         )
+    if chosen is not None:
+        steps.append(("--outlook --pdc FILE", "its next three years as a distribution, from public files alone"))
     steps.append(("--json", "all hospitals and measures as one document"))
     console.print("\n [bold]Next[/]")
     grid = _grid("left", "left")

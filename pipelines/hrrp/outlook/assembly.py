@@ -167,7 +167,9 @@ def forecast_table(
     with ThreadPoolExecutor(threads) as pool:
         found = list(pool.map(of_hospital, sorted(by_hospital)))
     columns = ["program_year", "ccn", "measure", "figure", "low", "median", "high"]
-    return pd.DataFrame(sorted((row for rows in found for row in rows), key=lambda row: row[0]), columns=columns)
+    # By year, and within it by hospital.
+    rows = sorted((row for of_one in found for row in of_one), key=lambda row: row[0])
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _figures(forecast: Forecast) -> Iterator[tuple[str | None, str, float, float, float]]:

@@ -519,6 +519,31 @@ def figures_to_adopt(
     return {"peer_group_medians": medians, "peer_group_cuts": cuts, "program_years": national}
 
 
+def published_results(file: SupplementalFile) -> list[dict[str, object]]:
+    """What the file prints of each hospital, as rows of the reference table published_results, for the forecast ledger.
+
+    Figures of the hospital (measure empty): reduction (fraction), chance_of_penalty (1 or 0). By measure: err, eligible_discharges,
+    drg_payment_ratio. What is not printed has no row.
+    """
+    source = f"CMS FY{file.program_year} supplemental file ({file.name})"
+    rows: list[dict[str, object]] = []
+
+    def add(ccn: str, measure: str, figure: str, value: float | None) -> None:
+        if value is not None:
+            place = {"program_year": file.program_year, "ccn": ccn, "measure": measure, "figure": figure}
+            rows.append(place | {"value": value, "source": source})
+
+    for row in file.hospitals:
+        if row.paf is not None:
+            add(row.ccn, "", "reduction", round_half_up(1.0 - row.paf, file.decimals_of("paf")))
+            add(row.ccn, "", "chance_of_penalty", int(row.paf < 1))
+        for measure, figures in row.measures.items():
+            add(row.ccn, measure, "err", figures.err)
+            add(row.ccn, measure, "eligible_discharges", figures.eligible_discharges)
+            add(row.ccn, measure, "drg_payment_ratio", figures.drg_payment_ratio)
+    return rows
+
+
 def _obstacle(result: Recomputation, usual_hospitals: int | None) -> str | None:
     """Why the national figures of a file cannot be taken over, or None."""
     file = result.file
