@@ -25,7 +25,8 @@ class Nation:
 def simulate(
     stays: int = 2000, hospitals: int = 40, flags: int = 5, numbers: int = 2, tau2: float = 0.15, seed: int = 1
 ) -> Nation:
-    """Hospitals of unequal size, sorted by hospital; flags carried by 10 to 50 % of stays, numbers on their own scales."""
+    """Hospitals of unequal size, sorted by hospital; flags carried by 10 to 50 % of stays, numbers on their own
+    scales."""
     rng = np.random.default_rng(seed)
     share = rng.lognormal(0, 0.8, hospitals)
     hospital = np.sort(rng.choice(hospitals, stays, p=share / share.sum()))

@@ -1,8 +1,8 @@
 """Slow, independent answers: textbook algorithms on dense matrices, without a line of the product's own model code.
 
-RSPL follows Wolfinger and O'Connell (1993): a linear mixed model of the working response by restricted maximum likelihood with explicit
-n x n matrices, repeated. Laplace and adaptive quadrature integrate each hospital's likelihood with quadrature written out per hospital and
-maximise it with a general optimiser.
+RSPL follows Wolfinger and O'Connell (1993): a linear mixed model of the working response by restricted maximum
+likelihood with explicit n x n matrices, repeated. Laplace and adaptive quadrature integrate each hospital's likelihood
+with quadrature written out per hospital and maximise it with a general optimiser.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def rspl(y, design, hospital, *, restricted=True, free_scale=False, weights=None
     K = Z @ Z.T
 
     def linear_mixed_model(t, w, response):
-        """beta, u, residual quadratic form and the derivative of minus twice the log likelihood, var(u) = t, var(e) = 1 / w."""
+        """beta, u, residual quadratic form and the derivative of minus twice the log likelihood, var(u) = t, var(e) = 1
+        / w."""
         Vi = np.linalg.inv(np.diag(1 / w) + t * K)
         A = X.T @ Vi @ X
         projector = Vi - Vi @ X @ np.linalg.solve(A, X.T @ Vi)
@@ -56,7 +57,9 @@ def rspl(y, design, hospital, *, restricted=True, free_scale=False, weights=None
         if moved < 1e-10:
             break
     scale = quadratic / degrees if free_scale else 1.0
-    mixed = np.block([[X.T @ (w[:, None] * X), X.T @ (w[:, None] * Z)], [Z.T @ (w[:, None] * X), Z.T @ (w[:, None] * Z)]])
+    mixed = np.block(
+        [[X.T @ (w[:, None] * X), X.T @ (w[:, None] * Z)], [Z.T @ (w[:, None] * X), Z.T @ (w[:, None] * Z)]]
+    )
     mixed[p:, p:] += np.eye(Z.shape[1]) / t
     inverse = scale * np.linalg.inv(mixed)
     return {

@@ -23,9 +23,7 @@ def nation() -> Nation:
 @pytest.fixture(scope="module")
 def stored() -> RandomInterceptLogit:
     frame = pd.read_csv(STORED / "nation.csv")
-    return RandomInterceptLogit(
-        frame["readmitted"], frame.drop(columns=["hospital", "readmitted"]), frame["hospital"]
-    )
+    return RandomInterceptLogit(frame["readmitted"], frame.drop(columns=["hospital", "readmitted"]), frame["hospital"])
 
 
 def model_of(nation: Nation, **options: object) -> RandomInterceptLogit:
@@ -105,7 +103,10 @@ def test_standard_errors_of_laplace_are_those_of_the_curvature(nation: Nation) -
     for i in range(size):
         for j in range(i + 1):
             curvature[i, j] = curvature[j, i] = -(
-                value(unit[i] + unit[j]) - value(unit[i] - unit[j]) - value(unit[j] - unit[i]) + value(-unit[i] - unit[j])
+                value(unit[i] + unit[j])
+                - value(unit[i] - unit[j])
+                - value(unit[j] - unit[i])
+                + value(-unit[i] - unit[j])
             ) / (4 * h[i] * h[j])
     exact = np.sqrt(np.diag(np.linalg.inv(curvature)))
     assert scale == pytest.approx(exact, rel=1e-3)
@@ -128,7 +129,8 @@ def test_stored_answers_of_peers(stored: RandomInterceptLogit, name: str, method
 
 
 def test_stored_answer_of_glmmpql(stored: RandomInterceptLogit) -> None:
-    """Its own criterion: maximum likelihood, free scale. nlme's optimiser leaves the variance some 4e-6 short of the optimum."""
+    """Its own criterion: maximum likelihood, free scale. nlme's optimiser leaves the variance some 4e-6 short of the
+    optimum."""
     peer = answer("glmmPQL")
     fit = stored.fit("rspl", restricted=False, free_scale=True)
     assert fit.params.to_numpy() == pytest.approx(peer["coefficient"], abs=1e-6)
@@ -151,7 +153,9 @@ def test_one_node_is_laplace(stored: RandomInterceptLogit) -> None:
 
 
 @pytest.mark.parametrize("method", ["rspl", "laplace", "agq"])
-def test_numpy_gives_the_same_numbers(stored: RandomInterceptLogit, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numpy_gives_the_same_numbers(
+    stored: RandomInterceptLogit, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compiled = stored.fit(method)
     monkeypatch.setenv("HRRP_NO_NUMBA", "1")
     plain = stored.fit(method)

@@ -56,8 +56,6 @@ AT_REST = 3e-6  # logit scale: a replicate is at rest when its next step is expe
 FASTEST = 0.05  # no step is expected to be shorter than this share of the one before
 DENSE_ROWS = 16_384
 HOSPITALS_PER_COEFFICIENT = 20  # with fewer, the REML equation needs full refits: see `_is_exact`
-    5  # below, A_r differs too much between replicates for the shared information to serve
-)
 
 
 @dataclass(frozen=True)
@@ -278,7 +276,7 @@ class _Batch:
         CC = (with_t * self.t.astype(np.float32)).T @ self.CC
         A = self._full(G - CC)
         B = self._full((with_t * k).T @ self.CC)
-        return A, np.trace(np.linalg.solve(A, B), axis1=1, axis2=2)
+        return A, np.trace(_solve_each(A, B), axis1=1, axis2=2)
 
     def _step(self) -> tuple[Floats, Floats]:
         """Newton's change of (b, t) from the sums at the present parameters."""
@@ -304,7 +302,7 @@ class _Batch:
         # Elimination of t:  (A - f1_t f2_b' / f2_t) db = F1 - f1_t F2 / f2_t.
         matrix = A - f1_t[:, :, None] * (f2_b / f2_t[:, None])[:, None, :]
         right = self.score - f1_t * (f2 / f2_t)[:, None]
-        change = np.linalg.solve(matrix, right[:, :, None])[:, :, 0]
+        change = _solve_each(matrix, right[:, :, None])[:, :, 0]
         change_t = (f2 - np.einsum("rk,rk->r", f2_b, change)) / f2_t
         return change, np.maximum(change_t, -0.9 * self.t)
 
@@ -328,10 +326,10 @@ class _Batch:
             with np.errstate(all="ignore"):
                 change, change_t = self._step()
                 by_effect = np.abs(self.R / (1.0 + self.t.astype(np.float32) * self.S)).max(axis=0) * np.abs(change_t)
-            step = np.maximum((np.abs(change) * reach).max(axis=1), by_effect)
-            lost = ~np.isfinite(step) | (step > 1.0)
-            change[lost], change_t[lost], step[lost] = 0.0, 0.0, np.inf
-            expected = step * np.maximum(step / last, FASTEST) if number else step
+                step = np.maximum((np.abs(change) * reach).max(axis=1), by_effect)
+                lost = ~(step <= 1.0)
+                expected = step * np.maximum(step / last, FASTEST) if number else step
+            change[lost], change_t[lost], step[lost], expected[lost] = 0.0, 0.0, np.inf, np.inf
             last = step
             self._move(change, change_t)
             if number == PASSES or np.all((expected < AT_REST) | lost):
@@ -347,9 +345,24 @@ class _Batch:
     def ratios(self, shifts: Singles) -> Singles:
         """ERR of every hospital and replicate with the effect moved by `shifts` prediction standard errors; NaN where
         not drawn."""
+        A, _ = self._information(1.0 / (1.0 + self.t.astype(np.float32) * self.S))
+        mean = (self.C / self.base_S).astype(np.float32)
+        leverage = np.empty_like(shifts)
+        for r, inverse in enumerate(_solve_each(A, np.broadcast_to(np.eye(self.stays.p), A.shape)).astype(np.float32)):
+            leverage[:, r] = ((mean @ inverse) * mean).sum(axis=1)
         return self.kernel.ratio_pass(
-            self.stays, self.parameters, self.t, self.multiplicity, self.effect, shifts, self.leverage[:, 0]
+            self.stays, self.parameters, self.t, self.multiplicity, self.effect, shifts, leverage
         )
+
+
+def _solve_each(matrices: Floats, right: Floats) -> Floats:
+    """The solutions of many linear systems; NaN for a singular one."""
+    try:
+        return np.asarray(np.linalg.solve(matrices, right))
+    except np.linalg.LinAlgError:
+        if len(matrices) == 1:
+            return np.full_like(right, np.nan)
+        return np.concatenate([_solve_each(matrices[r : r + 1], right[r : r + 1]) for r in range(len(matrices))])
 
 
 def hospital_information(stays: PackedStays, full: estimation.Estimate, method: int) -> tuple[Singles, Floats]:

@@ -43,8 +43,8 @@ def score_pass(
 ) -> Floats:
     """Score of the coefficients of every replicate (replicates, p). `effect`, S, T and R (hospitals, replicates) are
     brought up to date in place where a hospital was drawn."""
-    none, nothing = np.empty((0, 0), dtype=np.float32), np.empty(0, dtype=np.float32)
-    parts = _over_blocks(stays, parameters, t, multiplicity, effect, S, T, R, none, nothing, none, method, False)
+    none = np.empty((0, 0), dtype=np.float32)
+    parts = _over_blocks(stays, parameters, t, multiplicity, effect, S, T, R, none, none, none, method, False)
     return np.asarray(np.sum(parts, axis=0))
 
 
@@ -151,7 +151,7 @@ def _compile() -> None:
             single.copy(),
             single.copy(),
             none,
-            np.empty(0, dtype=np.float32),
+            none,
             none,
             0,
             False,
@@ -317,7 +317,7 @@ def _pass(  # type: ignore[no-untyped-def]
                 for lane in range(LANES):
                     r = active[first + lane]
                     weight = S[lane] * D[lane]
-                    c[lane] = np.exp(u[lane] + shifts[j, r] * np.sqrt(D[lane] + weight * weight * leverage[j]))
+                    c[lane] = np.exp(u[lane] + shifts[j, r] * np.sqrt(D[lane] + weight * weight * leverage[j, r]))
                     S[lane] = 0
                     T[lane] = 0
                 for i in range(n):
