@@ -177,7 +177,7 @@ def _print_program_years(console: Any, document: dict[str, Any]) -> None:
                     for words, holds in (
                         ("being earned", each["program_year"] in earned),
                         (f"{each['icd9_share']} in ICD-9, which no list covers", each["icd9_share"]),
-                        ("no full year of history before", not each["history_of_a_year_before"]),
+                        ("no full year of stays before it", not each["history_of_a_year_before"]),
                         ("30-day follow-up not complete", not each["follow_up_complete"]),
                     )
                     if holds

@@ -16,7 +16,18 @@ import pandas as pd
 
 from hrrp.errors import InputContractError, RulesMissingError, UsageError
 from hrrp.intake import cclf, desynpuf, medpar, rif, tuva
-from hrrp.intake.layout import CANONICAL, Column, FileLayout, Match, check_mapping, faults, is_numbered, match, refuse, shown
+from hrrp.intake.layout import (
+    CANONICAL,
+    Column,
+    FileLayout,
+    Match,
+    check_mapping,
+    faults,
+    is_numbered,
+    match,
+    refuse,
+    shown,
+)
 from hrrp.intake.sources import PART, SetAside, Source, account
 from hrrp.program import Reference
 from hrrp.settings import Settings, sample_dir
