@@ -90,6 +90,17 @@ def test_a_place_that_cannot_be_written_is_exit_2(
     assert "cannot be written to" in capsys.readouterr().err
 
 
+def test_a_full_disk_is_said_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hrrp.intake.simulation.write_tables", full)
+    assert _run(monkeypatch, "--stays", "50", "--out", str(tmp_path)) == 1
+    assert "could not be written (No space left on device)" in capsys.readouterr().err
+
+
 def test_a_model_year_that_was_never_published_has_a_stand_in_that_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from hrrp.cli._output import print_json, progress
+from hrrp.errors import HrrpError
 
 EXAMPLE = """Examples:
   hrrp simulate --hospitals 8 --stays 20000 --seed 7 --out my-system
@@ -26,7 +27,9 @@ def register(app: typer.Typer) -> None:
 def simulate(
     out: Path = typer.Option(..., help="Folder to write the extract into; its truth goes into the folder truth in it."),
     hospitals: int = typer.Option(8, help="Number of hospitals: a system has a few, the nation about 3,000."),
-    stays: int = typer.Option(20_000, help="Number of inpatient stays, all hospitals together."),
+    stays: int = typer.Option(
+        20_000, help="Number of inpatient stays, all hospitals together; a million need about 0.8 GB of memory."
+    ),
     seed: int = typer.Option(1, help="The same seed gives the same files, to the byte."),
     start: datetime = typer.Option("2023-07-01", formats=_DATE, help="Earliest discharge date, YYYY-MM-DD."),
     end: datetime = typer.Option("2026-10-31", formats=_DATE, help="Latest discharge date, YYYY-MM-DD."),
@@ -61,7 +64,13 @@ def simulate(
         years = ", ".join(f"FY{year}" for year in sorted(used))
         progress.print(f"  FY{model_year} has no published model for every measure: {years} used")
     progress.print(f"  writing {file_format} files into {out}")
-    written = write_simulation(simulation, out, file_format)
+    try:
+        written = write_simulation(simulation, out, file_format)
+    except OSError as error:
+        raise HrrpError(
+            f"{out} could not be written ({error.strerror}). Make room or choose another folder, and run again with "
+            "--force."
+        ) from None
 
     next_command = f"hrrp run --data {shlex.quote(str(out))}"
     if as_json:

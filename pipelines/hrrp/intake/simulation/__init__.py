@@ -99,7 +99,7 @@ def simulate(
 ) -> Simulation:
     """Draw a synthetic system; the same options and reference tables give the same one. `tell` hears of progress.
 
-    Raises UsageError for options that make no system, RulesMissingError for a model year that was never published.
+    Memory: about 0.8 GB a million stays. Raises UsageError for options that make no system.
     """
     check_options(options)
     reference = reference or Reference()
@@ -169,17 +169,17 @@ def write_simulation(
     truth.mkdir(exist_ok=True)
     of_truth = truth_tables(simulation.facilities, simulation.truth)
     truth_endings = {name: "parquet" if name == "outcomes" else "csv" for name in of_truth}
-    for place, chosen in ((folder, endings), (truth, truth_endings)):
-        for name, ending in chosen.items():
-            for other in FORMATS:
-                if other != ending:
-                    (place / f"{name}.{other}").unlink(missing_ok=True)
     written = write_tables(
         folder, {f"{name}.{endings[name]}": table for name, table in simulation.tables.items()}, threads
     )
     of_truth_written = write_tables(
         truth, {f"{name}.{truth_endings[name]}": table for name, table in of_truth.items()}, threads
     )
+    for place, chosen in ((folder, endings), (truth, truth_endings)):
+        for name, ending in chosen.items():
+            for other in FORMATS:
+                if other != ending:
+                    (place / f"{name}.{other}").unlink(missing_ok=True)
     document = json.dumps(_description(simulation), indent=2, ensure_ascii=False) + "\n"
     path = truth / "truth.json"
     passing = path.with_name(".truth.json.part")

@@ -66,7 +66,7 @@ class Case(NamedTuple):
     first_stay_only: bool = False
 
 
-#                                                              AMI    COPD   HF     PN     CABG   HIP    other
+# The seven shares of each: AMI, COPD, HF, PN, CABG, THA_TKA, everything else.
 CONDITIONS: tuple[Condition, ...] = (
     Condition("diabetes", ("E119", "E1165", "E1122"), True, (0.54, 0.59, 0.64, 0.56, 0.48, 0.48, 0.26)),
     Condition("metastatic_cancer", ("C787", "C7951"), True, (0.03, 0.07, 0.05, 0.09, 0.01, 0.02, 0.02)),

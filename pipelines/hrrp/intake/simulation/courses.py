@@ -22,9 +22,10 @@ from hrrp.program import MEASURES
 
 Days = NDArray[np.int32]
 
-# A chain's last admission of a measure lies at most so many days after the episode's first; with claims at most 150
-# days before it and stays of at most 30 days, every stay's history of 365 days covers the whole episode up to it.
-LAST_MEASURE_DAY, LONGEST_STAY, LAST_GENERATION = 90, 30, 3
+# A chain's last admission of a measure lies at most so many days after the episode's first, its claims at most so many
+# before: then every such stay's history of 365 days covers the whole episode up to it.
+LAST_MEASURE_DAY, CLAIM_DAYS = 90, 150
+LONGEST_STAY, LAST_GENERATION = 30, 3
 # Episodes of one person lie further apart than a stay's history reaches, from the last discharge to the next admission.
 DAYS_BETWEEN_EPISODES = 367
 # Windows shorter than this have no room for a second episode of the same person.
@@ -279,7 +280,7 @@ class _Chain:
         return np.minimum(days, LONGEST_STAY).astype(np.int32)
 
     def _status(self, episode: NDArray[np.int32], case: NDArray[np.int16]) -> NDArray[np.int8]:
-        """How stays end. Nobody dies before the last episode of his or her own."""
+        """How stays end; nobody dies before their last episode."""
         group = CASE_GROUP[case]
         u = self.rng.random(len(case))
         surgical = np.isin(group, (CABG, THA_TKA, ELECTIVE))

@@ -61,9 +61,8 @@ class Recorded:
 
 
 def models(reference: Reference, model_year: int | None) -> tuple[Model, ...]:
-    """The published model of every measure: of `model_year`, or the newest.
-
-    Raises RulesMissingError where no model has been published.
+    """The published model of every measure: of `model_year` or the last one published before it; without a year the
+    newest.
     """
     found = []
     for measure in MEASURES:

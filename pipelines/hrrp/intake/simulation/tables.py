@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hrrp.intake.simulation.catalogue import CABG, CASES, CONDITIONS, ELECTIVE, GROUPS, PAST_PROCEDURES, THA_TKA
-from hrrp.intake.simulation.courses import TRANSFERRED, Courses, Options, day_number
+from hrrp.intake.simulation.courses import CLAIM_DAYS, TRANSFERRED, Courses, Options, day_number
 from hrrp.intake.simulation.facilities import Facilities
 from hrrp.intake.simulation.files import Days, Derived, Ids, Labels, Table, Values
 from hrrp.intake.simulation.people import DUAL_CODES, PAYERS, People, Selected, month_text
@@ -30,8 +30,9 @@ _ADMIT_TYPES, _ADMIT_SOURCES = ("1", "2", "3"), ("1", "4", "5")
 
 # The transfer policy pays a stay that is sent on less; Medicare pays more than the base operating amount alone.
 _SENT_ON_SHARE, _BEYOND_BASE = 0.65, 0.14
-# Days before an episode's first admission that its claims lie in, and days of claims that must not count.
-_CLAIM_DAYS, _VISITS = 150, 4
+# Visits that an episode's claims come from; and claims that must not count: days before the first admission, days after
+# the last discharge, share of persons who have one of either.
+_VISITS = 4
 _OLD_CLAIM_DAYS, _LATE_CLAIM_DAYS, _SHARE_OF_DECOYS = (400, 520), 60, 0.08
 _DECOYS = ("metastatic_cancer", "dialysis", "malnutrition", "paralysis")
 _DECOY_CODE = np.array([CODES.index(CONDITIONS[CONDITION_KEYS.index(key)].codes[0]) for key in _DECOYS], dtype=np.int16)
@@ -198,7 +199,7 @@ def _history(
     first_admit = np.full(episodes, np.iinfo(np.int32).max, dtype=np.int32)
     np.minimum.at(first_admit, drawn.episode, drawn.admit)
     # Visits, each with its own day and kind of claim.
-    visits = rng.integers(1, _CLAIM_DAYS + 1, (episodes, _VISITS))
+    visits = rng.integers(1, CLAIM_DAYS + 1, (episodes, _VISITS))
     seen_by = (rng.random((episodes, _VISITS)) < 0.65).astype(np.int8)
 
     kept = selected.episode_person[claims.episode] >= 0
