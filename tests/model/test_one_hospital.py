@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from hrrp.errors import InputContractError
-from hrrp.model import draw_errs, err_posterior, hospital_effect, hospital_effects, implied_tau2
+from hrrp.model import draw_errs, err_posterior, hospital_effect, hospital_effects
 
 
 def stays(n: int, seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -155,17 +155,6 @@ def test_uncertain_variance_widens_the_interval() -> None:
     y, eta = stays(60, 9)
     sure, unsure = hospital_effect(y, eta, 0.03), hospital_effect(y, eta, 0.03, tau2_se=0.015)
     assert unsure.err_high - unsure.err_low > sure.err_high - sure.err_low
-
-
-def test_variance_implied_by_a_report() -> None:
-    y, eta = stays(500, 12, shift=0.3)
-    found = hospital_effect(y, eta, 0.021)
-    implied = implied_tau2(found.effect, found.observed, found.predicted * found.n)
-    assert implied.tau2 == pytest.approx(0.021, rel=1e-9)
-    assert implied.well_conditioned and implied.note is None
-    close = implied_tau2(0.002, 100, 99.9)
-    assert not close.well_conditioned and close.note is not None and "ill-conditioned" in close.note
-    assert np.isnan(implied_tau2(-0.1, 100, 90).tau2)
 
 
 @pytest.mark.parametrize(

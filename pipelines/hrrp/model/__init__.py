@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         err_posterior,
         hospital_effect,
         hospital_effects,
-        implied_tau2,
     )
     from hrrp.model.random_intercept import RandomInterceptLogit
     from hrrp.model.results import RandomInterceptResults
@@ -35,7 +34,6 @@ _WHERE = {
     "err_posterior": "one_hospital",
     "hospital_effect": "one_hospital",
     "hospital_effects": "one_hospital",
-    "implied_tau2": "one_hospital",
 }
 
 __all__ = [
@@ -49,7 +47,6 @@ __all__ = [
     "err_posterior",
     "hospital_effect",
     "hospital_effects",
-    "implied_tau2",
 ]
 
 

@@ -47,7 +47,6 @@ POSTERIOR_HALF_WIDTH = 7.0  # in standard errors
 TAU2_NODES = 9  # Gauss-Hermite nodes for an uncertain tau2
 
 LOW_RELIABILITY = 0.10
-SMALL_DIFFERENCE = 1.0  # readmissions: below it the between-hospital variance cannot be read from one report
 
 
 @dataclass(frozen=True)
@@ -308,39 +307,6 @@ def _chebyshev() -> tuple[Floats, Floats, Floats]:
     to_coefficients = np.linalg.inv(np.polynomial.chebyshev.chebvander(nodes, POSTERIOR_NODES - 1))
     basis = np.polynomial.chebyshev.chebvander(grid, POSTERIOR_NODES - 1) @ to_coefficients
     return nodes, basis, grid
-
-
-@dataclass(frozen=True)
-class ImpliedVariance:
-    """tau2 as one Hospital-Specific Report implies it; `note` warns where observed and predicted are too close for
-    it."""
-
-    tau2: float
-    well_conditioned: bool
-    note: str | None
-
-
-def implied_tau2(effect: float, observed: float, predicted_count: float) -> ImpliedVariance:
-    """The between-hospital variance from one report: effect / (observed - predicted readmissions).
-
-    `effect` is HOSP_EFFECT - AVG_EFFECT of the report. tau2 is NaN where observed equals predicted or the quotient is
-    negative.
-    """
-    difference = float(observed) - float(predicted_count)
-    tau2 = effect / difference if difference != 0.0 else np.nan
-    if not tau2 >= 0.0:
-        return ImpliedVariance(
-            np.nan, False, "The report's hospital effect and its observed and predicted counts contradict each other."
-        )
-    if abs(difference) < SMALL_DIFFERENCE:
-        return ImpliedVariance(
-            float(tau2),
-            False,
-            f"Observed and predicted readmissions differ by only {abs(difference):.2f}, so the between-hospital "
-            f"variance that this "
-            "report implies is ill-conditioned; use the measure's value pooled over years.",
-        )
-    return ImpliedVariance(float(tau2), True, None)
 
 
 def _checked(
