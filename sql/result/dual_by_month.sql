@@ -1,0 +1,81 @@
+-- The dual proportion of every hospital over the twelve months to each month: how it nears or leaves the cuts of its peer group. A window
+-- is shown only as a whole; no single month leaves the working file.
+with
+
+dual_months as (
+    select
+        enrollment.person_key,
+        enrollment.month
+    from staging.enrollment
+    inner join reference.dual_status_codes on enrollment.dual_code = dual_status_codes.code
+    where dual_status_codes.is_full_benefit
+),
+
+-- Stays count in every month once, however many program years they count in. For patients who die in the month of discharge the
+-- previous month's status counts.
+discharges as (
+    select
+        ccn,
+        stay_key,
+        person_key,
+        cast(date_trunc('month', discharge_date) as date) as month,
+        cast(
+            case
+                when ended = 'died' or date_trunc('month', death_date) = date_trunc('month', discharge_date)
+                    then date_trunc('month', discharge_date) - interval 1 month
+                else date_trunc('month', discharge_date)
+            end as date
+        ) as status_month
+    from payment.period_discharges
+    qualify row_number() over (partition by stay_key order by program_year) = 1
+),
+
+months as (
+    select
+        discharges.ccn,
+        discharges.month,
+        count(dual_months.person_key) as dual_stays,
+        count(*) as stays
+    from discharges
+    left join dual_months
+        on
+            discharges.person_key = dual_months.person_key
+            and discharges.status_month = dual_months.month
+    group by discharges.ccn, discharges.month
+),
+
+-- Full months of the extract only, and windows that begin with the first of them.
+window_ends as (
+    select distinct months.month
+    from months
+    cross join intake.run
+    where last_day(months.month) <= least(run.as_of, run.extract_end)
+    qualify months.month >= min(months.month) over () + interval 11 months
+),
+
+places as (
+    select distinct ccn
+    from months
+),
+
+known as (
+    select coalesce(bool_or(dual_code is not null), false) as codes_known
+    from staging.enrollment
+)
+
+select
+    places.ccn,
+    window_ends.month,
+    cast(sum(months.dual_stays) as bigint) as dual_stays,
+    cast(sum(months.stays) as bigint) as stays,
+    sum(months.dual_stays) / sum(months.stays) as dual_proportion
+from places
+cross join window_ends
+inner join months
+    on
+        places.ccn = months.ccn
+        and months.month between window_ends.month - interval 11 months and window_ends.month
+cross join known
+where known.codes_known
+group by places.ccn, window_ends.month
+order by places.ccn, window_ends.month
