@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich.console import Console
 
 from hrrp.cli._figures import dollars, percent
 from hrrp.cli._output import people_console, plain, print_json, progress
@@ -75,11 +76,11 @@ def parse_share(text: str) -> float:
     return share
 
 
-def print_result(document: dict[str, Any], settings: Settings) -> None:
+def print_result(document: dict[str, Any], settings: Settings, console: Console | None = None) -> None:
     """The penalty table for people, and where to look next."""
     from rich.table import Table
 
-    console = people_console()
+    console = console or people_console()
     for year, result in document["program_years"].items():
         hospitals = result["hospitals"]
         passed = hospitals[0]["share_of_period"] if hospitals else None
@@ -98,7 +99,7 @@ def print_result(document: dict[str, Any], settings: Settings) -> None:
             ("to date", "right"),
             ("likely", "right"),
             ("90 % range", "right"),
-            ("chance", "right"),
+            ("penalty chance", "right"),
             ("dollars", "right"),
         ):
             table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
@@ -120,7 +121,7 @@ def print_result(document: dict[str, Any], settings: Settings) -> None:
     rows = document["rows"]
     console.print(
         f"Rows: {rows['read']:,} read = {rows['kept']:,} kept + {rows['rejected']:,} rejected. "
-        f"As of {document['as_of']}; the extract's last discharge is of {document['extract_end']}."
+        f"As of {document['as_of']}; last discharge {document['extract_end']}."
     )
     counts = {len(result["notes"]) for result in document["program_years"].values()}
     console.print(
@@ -129,6 +130,8 @@ def print_result(document: dict[str, Any], settings: Settings) -> None:
     console.print("\nWhere to look next")
     for what, why in (
         ("hrrp ui", "the assets, their lineage and checks, in your browser"),
+        ("hrrp forecast", "each hospital measure by measure, and what carries the spread"),
+        ("hrrp break-even", "the fewest readmissions to avoid, by the end of the period"),
         (str(settings.out / "hrrp.duckdb"), "every table of this run"),
         ("hrrp public FILE", "any hospital's published penalty, recomputed from CMS's file"),
         ("hrrp replicate HSR", "your Hospital-Specific Report, recomputed from its own rows"),
