@@ -20,6 +20,7 @@ def result_notes(warehouse: Warehouse, settings: Settings, reference: Reference)
             "select rule, missing_input, consequence from staging.skipped_rules order by all"
         )
     ]
+    extract = [note for (note,) in warehouse.rows("select note from intake.notes")]
     rejected = warehouse.rows("select sum(rows_read), sum(rows_rejected) from staging.row_accounting")[0]
     parameters = reference.parameters(settings.parameters)
     choices = [
@@ -35,7 +36,7 @@ def result_notes(warehouse: Warehouse, settings: Settings, reference: Reference)
     lists = [f"reference table {table} is the site's own" for table in reference.site_tables()] + reference.list_notes()
     rows = []
     for year in program_years(warehouse):
-        found = stand_ins(reference, year) + variances(warehouse, year) + skipped
+        found = stand_ins(reference, year) + variances(warehouse, year) + extract + skipped
         found += calibrations + money(warehouse, year) + lists + choices
         if rejected[1]:
             found.append(f"{rejected[1]:,} of {rejected[0]:,} rows read are in staging.rejects")

@@ -197,6 +197,7 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
             "the rule skipped for it, every rule choice of medium or low confidence, which lists ran."
         ),
         upstreams=(
+            "intake.notes",
             "intake.run",
             "intake.run_program_years",
             "staging.skipped_rules",
