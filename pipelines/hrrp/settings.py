@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from hrrp.errors import UsageError
@@ -43,6 +44,15 @@ def sample_dir() -> Path:
 def dagster_yaml() -> Path:
     """The Dagster instance configuration that is shipped with the product."""
     return CHECKOUT / "dagster.yaml" if _is_checkout() else PACKAGE / "_dagster.yaml"
+
+
+class UserRights(BaseModel):
+    """What one user of the page may see: which hospitals, and whether single stays."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hospitals: Literal["all"] | tuple[str, ...] = Field("all", description="'all', or the CCNs")
+    level: Literal["aggregate", "patient"] = Field("aggregate", description="Counts of 1 to 10 hidden, or single stays")
 
 
 class Settings(BaseSettings):
@@ -82,8 +92,28 @@ class Settings(BaseSettings):
     )
     seed: int = Field(20261123, description="Seed of the forecast's draws")
     draws: int = Field(10_000, ge=100, description="Draws of the forecast")
+    publish_patients: bool = Field(
+        False, description="Also publish the tables of single stays, for users of the page with patient level"
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="Addresses or networks of the reverse proxies whose user header the page believes"
+    )
+    user_header: str = Field("X-Forwarded-User", pattern=r"^[A-Za-z0-9-]+$", description="Header that names the user")
+    users: dict[str, UserRights] = Field(
+        default_factory=dict, description='Users of the page: [users."name"] hospitals, level'
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        ("localhost", "127.0.0.1"), description="Names that the page may be asked for by"
+    )
     schedule: str = Field("0 2 * * *", description="Cron line of the nightly run")
     time_zone: str = Field("America/New_York", description="Time zone of the nightly run")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for each in proxies:
+            ip_network(each)
+        return proxies
 
     @classmethod
     def settings_customise_sources(

@@ -17,15 +17,17 @@ from functools import cache
 from typing import Self, TypeVar
 
 import dagster as dg
+import pandas as pd
 
 import hrrp
 from hrrp.errors import HrrpError
 from hrrp.orchestration.python_tables import PYTHON_TABLES, PythonTable
 from hrrp.orchestration.resources import Site
 from hrrp.program import Reference
+from hrrp.quality import SUITES
 from hrrp.warehouse import SqlStep, Warehouse, load_steps
 from hrrp.warehouse.database import StepError
-from hrrp.warehouse.publish import drop_others, put_in_place, write_review
+from hrrp.warehouse.publish import CHECK_COLUMNS, drop_others, put_in_place, write_review
 
 WRITER_POOL = "warehouse_writer"
 # A run with this tag makes every table and owns the working file: it begins with an empty one.
@@ -282,7 +284,7 @@ def _published_asset(tables: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefiniti
                 with site.writing(_owner(context)) as warehouse:
                     drop_others(warehouse, names)
                 site.close()
-                review = write_review(site.working, site.review, site.settings)
+                review = write_review(site.working, site.review, site.settings, _checks_so_far(context))
                 put_in_place(site.working, site.published)
                 site.discard_working()
             return len(review)
@@ -294,6 +296,22 @@ def _published_asset(tables: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefiniti
         yield dg.MaterializeResult(dg.AssetKey(["published", "review"]), metadata={"tables": in_review})
 
     return published
+
+
+def _checks_so_far(context: dg.AssetExecutionContext) -> pd.DataFrame:
+    """The run's checks up to here, for readers of the review database: a sentence each, whether it held, whether it blocks."""
+    sentences = {(table, rule.check): rule.description for table, rules in SUITES.items() for rule in rules}
+    records = context.instance.get_records_for_run(
+        context.run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ).records
+    rows = []
+    for record in records:
+        found = record.event_log_entry.asset_check_evaluation
+        if found is not None:
+            table = ".".join(found.asset_key.path)
+            said = found.description or sentences.get((table, found.check_name)) or found.check_name.replace("_", " ")
+            rows.append((table, found.check_name, said, found.passed, found.blocking))
+    return pd.DataFrame(rows, columns=list(CHECK_COLUMNS))
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ class Warehouse:
             rows = reference.rows(table)
             # A table that ships without rows (a site's own) has the columns of the data dictionary.
             columns = list(rows[0]) if rows else [name for owner, name in kinds if owner == f"reference.{table}"]
-            frame = pd.DataFrame(rows, columns=columns, dtype=str)
+            frame = pd.DataFrame({name: [row[name] for row in rows] for name in columns}, dtype=str)
             self._connection.register("reference_rows", frame)
             picked = ", ".join(
                 f'cast(nullif("{name}", \'\') as {kinds.get((f"reference.{table}", name), "varchar")}) as "{name}"'
@@ -148,7 +148,10 @@ def open_warehouse(path: Path | None, settings: Settings, *, read_only: bool = F
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
-    if not read_only:
+    if read_only:
+        # A reader reaches nothing but its file, whatever it is asked.
+        config |= {"enable_external_access": False, "lock_configuration": True}
+    else:
         spill.parent.mkdir(parents=True, exist_ok=True)
         config["temp_directory"] = str(spill)
     try:

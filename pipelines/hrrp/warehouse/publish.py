@@ -1,19 +1,30 @@
 """From the working file to the published ones: whole files put in place in one step, readers undisturbed.
 
 A reader that has the old file open keeps it until it closes; one that opens afterwards sees the new one. The review database
-holds tables of hospitals and rules only: no table with a column that points to a stay, a person or a row of the extract.
+holds tables of hospitals and rules only: no table with a column that points to a stay, a person or a row of the extract. Only where
+the site says so (publish_patients) a second file beside it holds the tables of single stays, for users of the page who may see them.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+import pandas as pd
 
 from hrrp.settings import Settings
 from hrrp.warehouse.database import Warehouse, open_warehouse
 
+PATIENTS = "review_patients.duckdb"
+CHECK_COLUMNS = {
+    "table_name": "varchar",
+    "check_name": "varchar",
+    "description": "varchar",
+    "passed": "boolean",
+    "is_blocking": "boolean",
+}
 REVIEW_SCHEMAS = ("cohort", "payment", "reference", "result", "risk")
 REVIEW_TABLES = (
     "intake.inputs",
@@ -23,6 +34,29 @@ REVIEW_TABLES = (
     "staging.hospitals",
     "staging.row_accounting",
     "staging.skipped_rules",
+)
+# What the page's stays need: why a stay is in or out, its outcome, its risk factors and the rows that set them.
+PATIENT_TABLES = (
+    "cohort.cohort_flow",
+    "cohort.earlier_stays",
+    "cohort.period_stays",
+    "cohort.readmissions",
+    "cohort.return_candidates",
+    "cohort.planned_stays",
+    "cohort.stay_parts",
+    "cohort.stays",
+    "intake.run",
+    "risk.category_codes",
+    "risk.index_codes",
+    "risk.linear_predictors",
+    "risk.risk_factors",
+    "risk.variable_codes",
+    "staging.diagnoses",
+    "staging.history_diagnoses",
+    "staging.history_procedures",
+    "staging.persons",
+    "staging.procedures",
+    "staging.stays",
 )
 # Columns that point to one stay, person or record. Reference tables have dates and codes of rules, which nobody need hide.
 _OF_A_PATIENT = re.compile(
@@ -51,13 +85,51 @@ def review_tables(warehouse: Warehouse) -> list[str]:
     ]
 
 
-def write_review(working: Path, target: Path, settings: Settings) -> list[str]:
-    """Write the review database from the closed working file to `target`, which is replaced in one step; its tables."""
+def write_review(working: Path, target: Path, settings: Settings, checks: pd.DataFrame | None = None) -> list[str]:
+    """Write the review database from the closed working file to `target`, which is replaced in one step; its tables.
+
+    `checks` are the run's quality checks, for result.quality_checks, which stands in the review database alone. With
+    `publish_patients` the tables of single stays go into review_patients.duckdb beside it; without, that file goes.
+    """
     with open_warehouse(working, settings, read_only=True) as warehouse:
         tables = review_tables(warehouse)
+    patients = target.with_name(PATIENTS)
+    if settings.publish_patients:
+        _write_tables(working, patients, settings, _present(working, settings, PATIENT_TABLES), mode=0o600)
+    else:
+        _remove(patients)
+    made = {} if checks is None else {"result.quality_checks": (checks, CHECK_COLUMNS)}
+    _write_tables(working, target, settings, tables, made)
+    return [*tables, *made]
+
+
+def _present(working: Path, settings: Settings, tables: Iterable[str]) -> list[str]:
+    with open_warehouse(working, settings, read_only=True) as warehouse:
+        found = {
+            f"{schema}.{table}"
+            for schema, table in warehouse.rows("select schema_name, table_name from duckdb_tables()")
+        }
+    return [table for table in tables if table in found]
+
+
+def _write_tables(
+    working: Path,
+    target: Path,
+    settings: Settings,
+    tables: Iterable[str],
+    made: Mapping[str, tuple[pd.DataFrame, Mapping[str, str]]] | None = None,
+    *,
+    mode: int | None = None,
+) -> None:
+    """Copy tables of the closed working file into a new file, with the given access mode, that then takes the place of `target`.
+
+    `made` are tables that only the new file has: rows, and types by column.
+    """
     partial = target.with_name(f"{target.name}.part")
     _remove(partial)
     with open_warehouse(partial, settings) as warehouse:
+        if mode is not None:
+            partial.chmod(mode)
         warehouse.execute(f"attach '{_quoted(working)}' as working (read_only)")
         for schema in sorted({table.split(".")[0] for table in tables}):
             warehouse.execute(f"create schema {schema}")
@@ -65,8 +137,9 @@ def write_review(working: Path, target: Path, settings: Settings) -> list[str]:
             schema, name = table.split(".")
             warehouse.execute(f'create table {schema}."{name}" as from working.{schema}."{name}"')
         warehouse.execute("detach working")
+        for table, (rows, types) in (made or {}).items():
+            warehouse.write(table, rows, types)
     put_in_place(partial, target)
-    return tables
 
 
 def put_in_place(source: Path, target: Path) -> None:
