@@ -34,6 +34,7 @@ def break_even(
 ) -> None:
     """How many readmissions fewer, by the end of the period, for no penalty and for the next tenth of a per cent."""
     from hrrp.cli.run import parse_share
+    from hrrp.review.drivers import dual_by_month
     from hrrp.review.scenarios import break_even_document, open_review, starting
 
     try:
@@ -43,7 +44,7 @@ def break_even(
     settings = load_settings(out=out)
     with open_review(settings) as warehouse:
         start = starting(warehouse, Reference(settings.site_reference), ccn, program_year)
-    document = break_even_document(start, wanted)
+        document = break_even_document(start, wanted) | {"dual_by_month": dual_by_month(warehouse, ccn)}
     if as_json:
         print_json(document)
     else:
@@ -79,7 +80,7 @@ def _print(document: dict[str, Any]) -> None:
         table.add_row(
             measure,
             percent(row["contribution"], 3),
-            points(row["avoidable"], 0),
+            points(row["avoidable"], 1),
             "–" if row["total"] is None else str(row["total"]),
             remark,
         )
@@ -107,4 +108,12 @@ def _print(document: dict[str, Any]) -> None:
         console.print(
             f"Peer group {edge['peer_group']} is {abs(away)} {'more' if away > 0 else 'fewer'} dual stays away; "
             f"the reduction there would be {percent(edge['payment_reduction_there'], 3)}."
+        )
+    months = document["dual_by_month"]
+    if months:
+        shown = [months[-1 - back] for back in (12, 6, 0) if back < len(months)]
+        console.print(
+            "Dual proportion over twelve months to "
+            + ", ".join(f"{row['month']}: {percent(row['dual_proportion'], 1)}" for row in shown)
+            + "."
         )

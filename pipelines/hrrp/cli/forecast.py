@@ -20,6 +20,10 @@ EXAMPLE = """Examples:
 
   hrrp forecast --data extract --ccn 980001       run the pipeline first, then show one hospital
 
+  hrrp forecast --ccn 980001 --why --value        what moves it, and what one avoided readmission is worth
+
+  hrrp forecast --program-year 2029 --history     how the forecasts of a year moved, and how good they were
+
   hrrp forecast --program-year 2029 --json > forecast.json"""
 
 
@@ -35,6 +39,9 @@ def forecast(
     program_year: list[int] = typer.Option([], help="Program year, repeatable; default: those of the run."),
     as_of: datetime | None = typer.Option(None, formats=["%Y-%m-%d"], help="As-of date of the run (with --data)."),
     allow_rejects: str | None = typer.Option(None, help="Share of a file's rows that may be rejected (with --data)."),
+    why: bool = typer.Option(False, "--why", help="Also what moves it: causes, risk factors, gaps in coding."),
+    value: bool = typer.Option(False, "--value", help="Also what one avoided readmission is worth, by measure."),
+    history: bool = typer.Option(False, "--history", help="Also the earlier forecasts, and how good they were."),
     as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout, nothing else there."),
 ) -> None:
     """How likely a penalty is in each program year being earned now, how large, and what that rests on."""
@@ -48,24 +55,45 @@ def forecast(
         from hrrp.orchestration.runner import run_pipeline
 
         run_pipeline(settings, as_of=as_of.date() if as_of else None, progress=progress.print)
-    from hrrp.review.forecasts import forecast_document
+    from hrrp.program import Reference
+    from hrrp.review.drivers import drivers_document
+    from hrrp.review.forecasts import forecast_document, history_document
     from hrrp.review.scenarios import hospitals_and_years, open_review, starting
+    from hrrp.review.value import value_document
 
+    reference = Reference(settings.site_reference)
+    values: list[dict[str, Any]] = []
     with open_review(settings) as warehouse:
         places = hospitals_and_years(warehouse)
         years = list(dict.fromkeys(program_year)) or sorted({year for _, year in places})
         asked = ccn or sorted({hospital for hospital, _ in places})
         missing = [(year, hospital) for year in years for hospital in asked if (hospital, year) not in places]
         if missing:
-            from hrrp.program import Reference
-
-            starting(warehouse, Reference(settings.site_reference), missing[0][1], missing[0][0])
-        documents = [forecast_document(warehouse, year, hospital) for year in years for hospital in asked]
+            starting(warehouse, reference, missing[0][1], missing[0][0])
+        documents = []
+        for year in years:
+            for hospital in asked:
+                document = forecast_document(warehouse, year, hospital)
+                if why:
+                    start = starting(warehouse, reference, hospital, year)
+                    document["drivers"] = drivers_document(warehouse, start, reference)
+                if history:
+                    document["history"] = history_document(warehouse, year, hospital)
+                documents.append(document)
+        if value:
+            values = [value_document(warehouse, reference, settings, hospital) for hospital in asked]
     if as_json:
-        print_json({"forecasts": documents})
+        print_json({"forecasts": documents} | ({"values": values} if value else {}))
         return
     for document in documents:
         _print(plain(document))
+    if values:
+        from hrrp.cli._forecast_sections import print_value
+
+        console = people_console()
+        for each in values:
+            console.print(f"[bold]{each['ccn']} {each['name'] or ''}[/bold]")
+            print_value(console, plain(each))
 
 
 def headline(document: dict[str, Any]) -> str:
@@ -87,6 +115,8 @@ def headline(document: dict[str, Any]) -> str:
 
 def _print(document: dict[str, Any]) -> None:
     from rich.table import Table
+
+    from hrrp.cli._forecast_sections import print_drivers, print_history
 
     console = people_console()
     console.print(f"[bold]{document['ccn']} {document['name'] or ''}[/bold]")
@@ -127,3 +157,7 @@ def _print(document: dict[str, Any]) -> None:
             f"Stand-ins ({len(stand_ins)}): {stand_ins[0]}" + (" … (--json lists all)" if len(stand_ins) > 1 else "")
         )
     console.print()
+    if "drivers" in document:
+        print_drivers(console, document["drivers"])
+    if "history" in document:
+        print_history(console, document["history"])

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hrrp.outlook.forecast import Change, Draws, HospitalToDate, National, forecast_hospital
+from hrrp.outlook.forecast import Change, Draws, HospitalToDate, National, forecast_hospital, own_draws
 from hrrp.outlook.what_if import HospitalEnd, what_if
 from hrrp.penalty.factor import MINIMUM_CASES
 from hrrp.program import MEASURES
@@ -62,12 +62,15 @@ def value_of_avoiding(
 ) -> list[ReadmissionValue]:
     """The value of one avoided readmission in each measure, best first.
 
-    `years` are the program years whose periods contain the discharge; `margin` the contribution margin of one readmission in
-    dollars; `payment_per_readmission` by measure, for the multiplier.
+    `years` are the program years whose periods contain the discharge, of one hospital; `margin` the contribution margin of one
+    readmission in dollars; `payment_per_readmission` by measure, for the multiplier.
     """
     payments = payment_per_readmission or {}
     base = {each.program_year: what_if(each.hospital, each.national, Change()) for each in years}
-    base_draws = {each.program_year: forecast_hospital(each.hospital, each.national, shared).draws for each in years}
+    own = own_draws(years[0].hospital.ccn, shared)
+    base_draws = {
+        each.program_year: forecast_hospital(each.hospital, each.national, shared, own=own).draws for each in years
+    }
     values = []
     for k, measure in enumerate(MEASURES):
         change = Change(avoided=tuple(1.0 if other == k else 0.0 for other in range(len(MEASURES))))
@@ -77,9 +80,10 @@ def value_of_avoiding(
             fewer = what_if(each.hospital, each.national, change)
             dollars = each.hospital.annual_payments
             avoided[each.program_year] = dollars * (base[each.program_year].reduction - fewer.reduction)
-            fewer_draws = forecast_hospital(each.hospital, each.national, shared, change).draws
+            fewer_draws = forecast_hospital(each.hospital, each.national, shared, change, own).draws
             drawn += dollars * (base_draws[each.program_year] - fewer_draws)
-        low, high = np.quantile(drawn - margin, (0.05, 0.95))
+        known = np.isfinite(drawn).all()
+        low, high = np.quantile(drawn - margin, (0.05, 0.95)) if known else (math.nan, math.nan)
         net = sum(avoided.values()) - margin
         values.append(
             ReadmissionValue(
@@ -88,11 +92,11 @@ def value_of_avoiding(
                 margin_lost=margin,
                 net=net,
                 interval=(float(low), float(high)),
-                multiplier=_multiplier(years[-1], base[years[-1].program_year], measure, payments.get(measure)),
+                multiplier=_multiplier(years[0], base[years[0].program_year], measure, payments.get(measure)),
                 reason=_why_not(base, years, measure, net),
             )
         )
-    return sorted(values, key=lambda value: -value.net if math.isfinite(value.net) else math.inf)
+    return sorted(values, key=lambda value: (-value.net if math.isfinite(value.net) else math.inf, value.measure))
 
 
 def _multiplier(year: YearInputs, end: HospitalEnd, measure: str, payment: float | None) -> float | None:
@@ -116,5 +120,7 @@ def _why_not(base: Mapping[int, HospitalEnd], years: Sequence[YearInputs], measu
         elif end.uncapped > each.national.cap:
             reasons.add("the reduction is at the cap: one fewer does not move it")
         else:
+            if not math.isfinite(net):
+                return "payments are unknown, so the penalty has no dollars"
             return "" if net > 0 else "the payment lost is worth more than the penalty avoided"
     return "; ".join(sorted(reasons))

@@ -84,6 +84,62 @@ def forecast_document(warehouse: Warehouse, program_year: int, ccn: str) -> dict
     }
 
 
+def history_document(warehouse: Warehouse, program_year: int, ccn: str) -> dict[str, Any]:
+    """How the forecasts of one hospital and program year moved, as-of date by as-of date, and how good they were.
+
+    `published` is what CMS printed in the end, by figure (err by measure), empty until a supplemental file of that year is adopted.
+    `score` then holds, over all forecasts of this hospital and year, the mean absolute error of the median by figure, the share of
+    published figures inside the 90 % range, and the Brier score of the chance of a penalty.
+    """
+    place = {"year": program_year, "ccn": ccn}
+    nights: dict[str, dict[str, Any]] = {}
+    for as_of, measure, figure, low, median, high in warehouse.rows(
+        "select as_of, measure, figure, low, median, high from result.forecast_ledger "
+        "where program_year = $year and ccn = $ccn order by as_of, measure nulls first, figure",
+        place,
+    ):
+        night = nights.setdefault(str(as_of), {"as_of": str(as_of), "measures": {}})
+        if figure == "reduction":
+            night["payment_reduction_median"] = known(median)
+            night["payment_reduction_interval"] = [known(low), known(high)]
+        elif figure == "chance_of_penalty":
+            night["chance_of_penalty"] = known(median)
+        else:
+            night["measures"][measure] = {"err_median": known(median), "err_interval": [known(low), known(high)]}
+    scores = warehouse.read(
+        "select measure, figure, published, error, in_range from result.ledger_scores "
+        "where program_year = $year and ccn = $ccn",
+        place,
+    )
+    return {
+        "program_year": program_year,
+        "ccn": ccn,
+        "nights": list(nights.values()),
+        "published": {
+            (figure if measure is None or pd.isna(measure) else f"{figure} {measure}"): float(value)
+            for measure, figure, value in zip(scores["measure"], scores["figure"], scores["published"], strict=True)
+        },
+        "score": _score(scores),
+    }
+
+
+def _score(scores: pd.DataFrame) -> dict[str, Any] | None:
+    if scores.empty:
+        return None
+    errors, chance = scores["error"].abs(), scores["figure"] == "chance_of_penalty"
+    ranged = scores["in_range"].dropna().astype(bool)
+    return {
+        "forecasts": len(scores),
+        "mean_absolute_error": {
+            str(figure): float(errors[scores["figure"] == figure].mean())
+            for figure in ("reduction", "err")
+            if (scores["figure"] == figure).any()
+        },
+        "share_in_90_percent_range": known(float(ranged.mean())) if len(ranged) else None,
+        "brier_score": float((errors[chance] ** 2).mean()) if chance.any() else None,
+    }
+
+
 def known(value: Any) -> Any:
     """The value, or None where it is missing."""
     return None if value is None or pd.isna(value) else value

@@ -1,0 +1,151 @@
+"""The further sections of `hrrp forecast`: what moves the penalty, what it is worth, how forecasts did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hrrp.cli._figures import percent, points
+from hrrp.program import MEASURES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+def _table(*headings: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+    return table
+
+
+def print_drivers(console: Console, document: Mapping[str, Any]) -> None:
+    """What moves it: predicted less expected, the change cause by cause, the risk factors that carry expected."""
+    measures = document["measures"]
+    console.print("[bold]What moves it[/bold] (discharges known so far; rates in percentage points)")
+    table = _table("measure", "contribution", "observed - expected", "shrinkage", "predicted - expected")
+    for measure in MEASURES:
+        row = measures[measure]
+        table.add_row(
+            measure,
+            percent(row["contribution"], 3),
+            _points(row["observed_less_expected"]),
+            _points(row["shrinkage"]),
+            _points(row["predicted_less_expected"]),
+        )
+    console.print(table)
+    for key, label in (
+        ("change_since_year_before", f"Change of the contribution since FY{document['year_before']}, by cause"),
+        ("change_since_published", f"Change since the figures that CMS published for FY{document['published_year']}"),
+    ):
+        changed = {measure: measures[measure][key] for measure in MEASURES if measures[measure][key]}
+        if not changed:
+            continue
+        causes = list(next(iter(changed.values())))
+        console.print(f"\n{label}:")
+        table = _table("measure", *causes, "sum")
+        for measure, parts in changed.items():
+            known = all(part is not None for part in parts.values())
+            table.add_row(
+                measure,
+                *[_signed(parts[cause]) for cause in causes],
+                _signed(sum(parts.values())) if known else "–",
+            )
+        console.print(table)
+    for key, label in (
+        ("risk_factors", "Expected is carried by (percentage points against all hospitals of the extract)"),
+        (
+            "documentation_gaps",
+            "Known from earlier claims alone, not coded on the admission (percentage points of expected)",
+        ),
+    ):
+        listed = [(measure, measures[measure][key]) for measure in MEASURES if measures[measure][key]]
+        if listed:
+            console.print(f"\n{label}:")
+            for measure, factors in listed:
+                named = ", ".join(f"{row['label']} {_points(row['expected_difference'])}" for row in factors[:3])
+                console.print(f"  {measure:<8}{named}", markup=False)
+    console.print()
+
+
+def print_value(console: Console, document: Mapping[str, Any]) -> None:
+    """What one avoided readmission is worth, measure by measure, and where it does not pay."""
+    console.print(f"[bold]What one avoided readmission is worth[/bold], from {document['as_of']} on, best first")
+    years = [str(year) for year in document["years_still_open"]]
+    table = _table(
+        "measure", *[f"penalty FY{year}" for year in years], "payment lost", "net", "90 % range", "multiplier"
+    )
+    for row in document["one_avoided_readmission"]:
+        low, high = row["net_interval_usd"]
+        ratio = row["penalty_per_dollar_of_excess_readmissions"]
+        table.add_row(
+            row["measure"],
+            *[_usd(row["penalty_avoided_usd"][year]) for year in years],
+            _usd(-row["margin_lost_usd"]),
+            _usd(row["net_usd"]),
+            "–" if low is None else f"{_usd(low)} to {_usd(high)}",
+            "–" if ratio is None else f"{points(ratio, 1)} x",
+        )
+    console.print(table)
+    for row in document["one_avoided_readmission"]:
+        if row["reason"]:
+            console.print(f"  {row['measure']}: it does not pay, because {row['reason']}.", markup=False)
+    console.print("The multiplier is the penalty for each dollar paid for excess readmissions.")
+    console.print(
+        f"Payment lost: margin of {_usd(document['margin_usd'])} a readmission (confidence {document['margin_confidence']}; "
+        "set readmission_margin_usd under [parameters] in hrrp.toml).",
+        markup=False,
+    )
+    for year, figures in document["years"].items():
+        received = [row["payments_for_readmissions_usd"] for row in figures["measures"].values()]
+        console.print(
+            f"FY{year}: penalty {_usd(figures['penalty_usd'])} a year of {_usd(figures['annual_base_operating_payments'])} base "
+            f"payments; paid for readmissions of its discharges so far: {_usd(sum(usd or 0.0 for usd in received))}."
+        )
+    console.print()
+
+
+def print_history(console: Console, document: Mapping[str, Any]) -> None:
+    """How the forecasts of a year moved, and how good they were."""
+    console.print(f"[bold]Earlier forecasts of FY{document['program_year']}[/bold]")
+    table = _table("as of", "likely", "90 % range", "chance of a penalty")
+    for night in document["nights"]:
+        low, high = night.get("payment_reduction_interval", (None, None))
+        table.add_row(
+            night["as_of"],
+            percent(night.get("payment_reduction_median")),
+            "–" if low is None else f"{percent(low)} to {percent(high)}",
+            percent(night.get("chance_of_penalty"), 0),
+        )
+    console.print(table)
+    score = document["score"]
+    if score is None:
+        console.print(
+            f"CMS's figures of FY{document['program_year']} are not known here yet: hrrp public FILE --adopt takes them over."
+        )
+    else:
+        errors = ", ".join(f"{figure} {points(error, 4)}" for figure, error in score["mean_absolute_error"].items())
+        console.print(
+            f"Published: reduction {percent(document['published'].get('reduction'))}. Mean absolute error: {errors}; "
+            f"in the 90 % range {percent(score['share_in_90_percent_range'], 0)} of the time; "
+            f"Brier score of the chance {points(score['brier_score'], 3)}."
+        )
+    console.print()
+
+
+def _points(value: float | None) -> str:
+    return "–" if value is None else f"{value * 100:+.2f}"
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value * 100:+.3f} %"
+
+
+def _usd(value: float | None) -> str:
+    """Dollars as they are: one readmission is worth too little to round to thousands."""
+    if value is None:
+        return "–"
+    return f"{'-' if value <= -0.5 else ''}${abs(value):,.0f}"
