@@ -3,7 +3,8 @@
 -- watch: faults = count(*)
 with
 
-typed as (
+-- Read afresh wherever it is used: kept whole it would not fit into memory for a nation's stays.
+typed as not materialized (
     select
         source_file,
         row_number,
@@ -15,10 +16,9 @@ typed as (
     from intake.diagnoses
 ),
 
-form_faults as (
+records as not materialized (
     select
-        typed.source_file,
-        typed.row_number,
+        typed.*,
         case
             when typed.stay_id is null then ['stay_id', 'blank', 'missing']
             when typed.sequence_text is null
@@ -75,13 +75,10 @@ crowded as (
 ),
 
 places as (
-    select
-        typed.*,
-        form_faults.fault
-    from typed
-    inner join form_faults using (source_file, row_number)
-    semi join crowded on typed.stay_id = crowded.stay_id
-    where form_faults.fault is null
+    select records.*
+    from records
+    semi join crowded using (stay_id)
+    where records.fault is null
 ),
 
 repeated as (
@@ -102,7 +99,7 @@ faults as (
         fault[2] as value_class,
         fault[3] as reason,
         1 as position
-    from form_faults
+    from records
     where fault is not null
     union all
     select

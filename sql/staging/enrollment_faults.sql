@@ -2,7 +2,8 @@
 -- file, a month that stands there already.
 with
 
-typed as (
+-- Read afresh wherever it is used: kept whole it would not fit into memory for a nation's stays.
+typed as not materialized (
     select
         source_file,
         row_number,
@@ -18,7 +19,7 @@ typed as (
     from intake.enrollment
 ),
 
-faults as (
+records as not materialized (
     select
         *,
         case
@@ -41,17 +42,17 @@ faults as (
 
 unknown_persons as (
     select
-        faults.source_file,
-        faults.row_number
-    from faults
+        records.source_file,
+        records.row_number
+    from records
     anti join staging.persons using (person_id)
-    where faults.fault is null
+    where records.fault is null
 ),
 
 -- In most persons' files every month stands once; only the others need a closer look.
 crowded as (
     select person_id
-    from faults
+    from records
     where fault is null
     group by person_id
     having count(*) <> bit_count(bit_or(1::ubigint << ((year(month) * 12 + month(month)) % 64)::integer))
@@ -59,14 +60,14 @@ crowded as (
 
 repeated as (
     select
-        faults.source_file,
-        faults.row_number,
-        faults.facts = first_value(faults.facts) over one_month as is_duplicate
-    from faults
+        records.source_file,
+        records.row_number,
+        records.facts = first_value(records.facts) over one_month as is_duplicate
+    from records
     semi join crowded using (person_id)
     semi join staging.persons using (person_id)
-    where faults.fault is null
-    window one_month as (partition by faults.person_id, faults.month order by faults.source_file, faults.row_number)
+    where records.fault is null
+    window one_month as (partition by records.person_id, records.month order by records.source_file, records.row_number)
     qualify row_number() over one_month > 1
 )
 
@@ -76,7 +77,7 @@ select
     fault[1] as column_name,
     fault[2] as value_class,
     fault[3] as reason
-from faults
+from records
 where fault is not null
 union all
 select

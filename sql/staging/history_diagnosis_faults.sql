@@ -2,7 +2,8 @@
 -- persons file, a record that stands there already.
 with
 
-typed as (
+-- Read afresh wherever it is used: kept whole it would not fit into memory for a nation's stays.
+typed as not materialized (
     select
         source_file,
         row_number,
@@ -14,7 +15,7 @@ typed as (
     from intake.history_diagnoses
 ),
 
-faults as (
+records as not materialized (
     select
         *,
         case
@@ -37,17 +38,17 @@ faults as (
 
 unknown_persons as (
     select
-        faults.source_file,
-        faults.row_number
-    from faults
+        records.source_file,
+        records.row_number
+    from records
     anti join staging.persons using (person_id)
-    where faults.fault is null
+    where records.fault is null
 ),
 
 -- Records with equal fingerprints need a closer look.
 crowded as (
     select hash(person_id, service_date, code, source) as fingerprint
-    from faults
+    from records
     where fault is null
     group by fingerprint
     having count(*) > 1
@@ -55,17 +56,17 @@ crowded as (
 
 repeated as (
     select
-        faults.source_file,
-        faults.row_number
-    from faults
+        records.source_file,
+        records.row_number
+    from records
     semi join crowded
-        on hash(faults.person_id, faults.service_date, faults.code, faults.source) = crowded.fingerprint
+        on hash(records.person_id, records.service_date, records.code, records.source) = crowded.fingerprint
     semi join staging.persons using (person_id)
-    where faults.fault is null
+    where records.fault is null
     qualify
         row_number() over (
-            partition by faults.person_id, faults.service_date, faults.code, faults.source
-            order by faults.source_file, faults.row_number
+            partition by records.person_id, records.service_date, records.code, records.source
+            order by records.source_file, records.row_number
         ) > 1
 )
 
@@ -75,7 +76,7 @@ select
     fault[1] as column_name,
     fault[2] as value_class,
     fault[3] as reason
-from faults
+from records
 where fault is not null
 union all
 select

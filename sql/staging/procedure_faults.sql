@@ -2,7 +2,8 @@
 -- that stands there already.
 with
 
-typed as (
+-- Read afresh wherever it is used: kept whole it would not fit into memory for a nation's stays.
+typed as not materialized (
     select
         source_file,
         row_number,
@@ -15,10 +16,9 @@ typed as (
     from intake.procedures
 ),
 
-form_faults as (
+records as not materialized (
     select
-        source_file,
-        row_number,
+        *,
         case
             when stay_id is null then ['stay_id', 'blank', 'missing']
             when sequence_text is null then ['sequence', 'blank', 'missing']
@@ -68,15 +68,14 @@ stay_faults as (
 
 repeated as (
     select
-        typed.source_file,
-        typed.row_number
-    from typed
-    inner join form_faults using (source_file, row_number)
-    where form_faults.fault is null
+        source_file,
+        row_number
+    from records
+    where fault is null
     qualify
         row_number() over (
-            partition by typed.stay_id, typed.sequence, typed.code, typed.procedure_date
-            order by typed.source_file, typed.row_number
+            partition by stay_id, sequence, code, procedure_date
+            order by source_file, row_number
         ) > 1
 ),
 
@@ -88,7 +87,7 @@ faults as (
         fault[2] as value_class,
         fault[3] as reason,
         1 as position
-    from form_faults
+    from records
     where fault is not null
     union all
     select

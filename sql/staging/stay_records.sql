@@ -2,6 +2,15 @@
 -- none): a value that is missing, is not of its kind, or contradicts another value of the same record.
 with
 
+-- Files in the order of their names, records in the order of the file: the smaller key is the earlier record.
+files as (
+    select
+        source_file,
+        row_number() over (order by source_file) as file_number
+    from intake.stays
+    group by source_file
+),
+
 texts as (
     select
         source_file,
@@ -55,7 +64,7 @@ at_hospitals as (
 )
 
 select
-    row_number() over (order by source_file, row_number) as record_key,
+    (files.file_number << 40) + at_hospitals.row_number as record_key,
     source_file,
     row_number,
     stay_id,
@@ -115,3 +124,4 @@ select
             then ['total_paid', 'number out of range', 'not an amount']
     end as fault
 from at_hospitals
+inner join files using (source_file)
