@@ -68,8 +68,25 @@ def variances(warehouse: Warehouse, year: int) -> list[str]:
 
 
 def money(warehouse: Warehouse, year: int) -> list[str]:
-    """What is missing for the dollars."""
+    """What is missing for the dollars, and what stands in for it."""
     found = []
+    ((published, oldest, newest),) = warehouse.rows(
+        "with used as (select hospital_measures.ccn, max(published.program_year) as program_year "
+        "from result.hospital_measures "
+        "left join payment.drg_payment_ratios as own using (program_year, ccn, measure) "
+        "inner join reference.published_results as published on hospital_measures.ccn = published.ccn "
+        "and hospital_measures.measure = published.measure and published.figure = 'drg_payment_ratio' "
+        "and hospital_measures.program_year >= published.program_year "
+        "where hospital_measures.program_year = $year and own.drg_payment_ratio is null group by hospital_measures.ccn) "
+        "select count(*), min(program_year), max(program_year) from used",
+        {"year": year},
+    )
+    if published:
+        years = f"FY{newest}" if oldest == newest else f"FY{oldest} to FY{newest}"
+        found.append(
+            f"DRG payment ratios of {published} hospital(s): the last that CMS published ({years}) used, "
+            "because the extract has no payments for them"
+        )
     ((unknown,),) = warehouse.rows(
         "select count(distinct ccn) from result.hospital_measures "
         "where program_year = $year and drg_payment_ratio is null and eligible_discharges > 0",

@@ -79,6 +79,7 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
             "payment.drg_payment_ratios",
             "reference.peer_group_medians",
             "reference.peer_group_cuts",
+            "reference.published_results",
         ),
         columns={
             "program_year": "integer",
@@ -203,6 +204,8 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
             "staging.skipped_rules",
             "risk.model_in_force",
             "result.hospital_measures",
+            "payment.drg_payment_ratios",
+            "reference.published_results",
             "reference.parameters",
         ),
         columns={"program_year": "integer", "position": "integer", "note": "varchar"},

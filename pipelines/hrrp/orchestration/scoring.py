@@ -122,6 +122,16 @@ def hospital_measures(warehouse: Warehouse, settings: Settings, reference: Refer
                 {"year": year, "measure": measure},
                 subjects,
             )
+            # Where the extract has no payments, the ratio that CMS published last for the hospital stands in (see the notes).
+            ratios = ratios.fillna(
+                _by_ccn(
+                    warehouse,
+                    "select ccn, arg_max(value, program_year) from reference.published_results where measure = $measure "
+                    "and figure = 'drg_payment_ratio' and program_year <= $year group by ccn",
+                    {"year": year, "measure": measure},
+                    subjects,
+                )
+            )
             pending = _by_ccn(
                 warehouse,
                 "select ccn, count(*) from cohort.cohort_flow where program_year = $year and measure = $measure "
