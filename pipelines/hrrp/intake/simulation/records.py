@@ -110,10 +110,10 @@ class Records:
         procedures: list[NDArray[np.int16]] = []
         for start in range(0, len(group), _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)
-            likely = np.minimum(chance[kind[rows]] * self.frailty[rows, None], _MOST_LIKELY)
+            likely = self._likely(chance, kind[rows], self.frailty[rows])
             drawn = rng.random(likely.shape, dtype=np.float32) < likely
             self.known[rows, : conditions + past] = drawn
-            row, column = np.nonzero(drawn)
+            row, column = _cells(drawn)
             procedure = column >= conditions
             row += start
             procedure_episodes.append(row[procedure].astype(np.int32))
@@ -176,14 +176,13 @@ class Records:
         hospital.
         """
         conditions = len(CONDITIONS)
-        likely = chance[prevalence_class(CASE_GROUP[case])] * self.frailty[episode, None]
-        again = self.known[episode, :conditions] & _CHRONIC
-        likely = np.where(again, np.float32(_KNOWN_AGAIN), np.minimum(likely, np.float32(_MOST_LIKELY)))
+        likely = self._likely(chance, prevalence_class(CASE_GROUP[case]), self.frailty[episode])
+        np.copyto(likely, np.float32(_KNOWN_AGAIN), where=self.known[episode, :conditions] & _CHRONIC)
         listed = rng.random(likely.shape, dtype=np.float32) < likely
         must, came = _OF_CASE_PRESENT[case], _OF_CASE_ACQUIRED[case]
         listed |= must
         listed |= came
-        row, column = np.nonzero(listed)
+        row, column = _cells(listed)
         code = _one_code(rng, column)
         # A diagnosis stands once on a stay: what is the principal diagnosis is no secondary one.
         other = code != PRINCIPAL_CODE[case[row]]
@@ -223,10 +222,26 @@ class Records:
             found.append((at, sets))
         return found
 
+    @staticmethod
+    def _likely(
+        chance: NDArray[np.float32], kind: NDArray[np.int8], frailty: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Chances by kind of stay (rows of `chance`), scaled by each patient's frailty."""
+        likely = chance.take(kind, axis=0)
+        likely *= frailty[:, None]
+        return np.minimum(likely, np.float32(_MOST_LIKELY), out=likely)
+
     def _learn(self, episode: NDArray[np.int32], case: NDArray[np.int16], listed: NDArray[np.bool_]) -> None:
         known = self.known[episode] | self.rules.case_history[case]
         known[:, : listed.shape[1]] |= listed
         self.known[episode] = known
+
+
+def _cells(found: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of the true cells, row by row; much faster than numpy's own search in two dimensions."""
+    cell = np.flatnonzero(found)
+    row = cell // found.shape[1]
+    return row, cell - row * found.shape[1]
 
 
 def _one_code(rng: np.random.Generator, condition: NDArray[np.int64]) -> NDArray[np.int16]:
