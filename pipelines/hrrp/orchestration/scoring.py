@@ -217,7 +217,8 @@ def forecast_inputs(warehouse: Warehouse, settings: Settings, reference: Referen
         extract_end=extract_end,
         stays=pd.DataFrame(
             warehouse.arrays(
-                "select program_year, measure, ccn, discharge_date, outcome, linear_predictor from risk.linear_predictors "
+                "select program_year, measure, ccn, stay_key, discharge_date, outcome, linear_predictor "
+                "from risk.linear_predictors "
                 "order by program_year, measure, ccn, stay_key"
             )
         ),

@@ -39,7 +39,7 @@ DUAL_WANDER = 0.01
 class Known:
     """What is known of all hospitals on the as-of date, as tables.
 
-    `stays` has program_year, measure, ccn, discharge_date, outcome, linear_predictor; `measures` is result.hospital_measures;
+    `stays` has program_year, measure, ccn, stay_key, discharge_date, outcome, linear_predictor; `measures` is result.hospital_measures;
     `dual_proportions` has program_year, ccn, stays, dual_proportion; `annual_payments` is by CCN; `elsewhere` maps a measure to
     (share of readmissions that own data cannot see, its standard error).
     """
@@ -59,7 +59,7 @@ def forecast_inputs(known: Known, reference: Reference) -> pd.DataFrame:
     stays = known.stays.assign(day=pd.to_datetime(known.stays["discharge_date"]))
     of_year: dict[Any, pd.DataFrame] = dict(iter(stays.groupby(["program_year", "measure", "ccn"], sort=False)))
     # Volumes look back beyond the period: an admission that counts in several years is one admission.
-    ever = stays.drop_duplicates(["measure", "ccn", "day", "linear_predictor"])
+    ever = stays.drop_duplicates(["measure", "stay_key"])
     days = {key: _ordinals(table["day"]) for key, table in ever.groupby(["measure", "ccn"], sort=False)}
     first_known = ever["day"].min().date() if len(ever) else known.extract_end
     scored = {
