@@ -134,6 +134,16 @@ def test_national_uncertainty_is_shared_between_hospitals() -> None:
     assert np.corrcoef(first.draws, other.draws)[0, 1] > 0.99
 
 
+def test_where_nothing_is_known_yet_the_nation_takes_the_hospital_with_it() -> None:
+    """The ERR compares with the nation's own year, so a national move matters only for what has already happened."""
+    moving = national(model_sd=np.full(SIX, 0.1))
+    nothing = hospital(measure(0, 0, future_mean=400.0))
+    still, moved = (forecast_hospital(nothing, nation, SHARED) for nation in (national(), moving))
+    assert np.ptp(moved.err[0]) == pytest.approx(np.ptp(still.err[0]), rel=0.03)
+    done = hospital(measure(300, 66))
+    assert np.ptp(forecast_hospital(done, moving, SHARED).err[0]) > 0.05
+
+
 def test_spread_names_the_only_uncertain_source() -> None:
     moving = national(median_sd=np.full((5, SIX), 0.01))
     forecast = forecast_hospital(hospital(measure(300, 90)), moving, SHARED)

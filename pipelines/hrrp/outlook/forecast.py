@@ -8,7 +8,8 @@ and y + Y readmissions, refit its model (its intercept moves by d) and find the 
 
 One draw takes, each from its own source of uncertainty:
 
-    own results      the hospital's true effect u ~ Normal(mode, standard error) given what is known
+    own results      the hospital's true effect u ~ Normal(mode + (1 - R) d, standard error) given what is known: where the nation
+                     moves by d the hospital's prior moves with it, and own data (reliability R) hold against that
     chance           Y given u and N: mean N f(u), variance N f(u) (1 - f(u))
     volume           N ~ mean m, variance m + (cv m)^2, plus admissions already made whose follow-up is not over
     elsewhere        readmissions to other hospitals that own data cannot see
@@ -262,9 +263,9 @@ def _measure_at_end(
     patients = Patients(np.asarray(rows, dtype=np.float64))
 
     mode = posterior_mode(patients, min(seen / (1.0 - known.elsewhere_share), n_known), n_known, known.tau2)
-    information = n_known * patients.derivatives(mode)[1]
-    effect = mode + own.results[k] * np.sqrt(known.tau2 / (1.0 + known.tau2 * information))
+    shrink = 1.0 / (1.0 + known.tau2 * n_known * patients.derivatives(mode)[1])  # one less the reliability
     shift = national.model_sd[k] * shared.model[k]
+    effect = mode + shrink * shift + own.results[k] * np.sqrt(known.tau2 * shrink)
     curve = _curve(patients, effect, shift)
 
     total, cases = _cases(known, own.volume[k], change.volume[k])
