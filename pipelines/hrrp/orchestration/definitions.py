@@ -9,7 +9,7 @@ import dagster as dg
 from hrrp.orchestration.assets import EXTRACT, Extract, build_assets
 from hrrp.orchestration.checks import build_checks
 from hrrp.orchestration.python_tables import PYTHON_TABLES, PythonTable
-from hrrp.orchestration.resources import Site
+from hrrp.orchestration.resources import Site, site_resource
 from hrrp.orchestration.schedules import new_extract, nightly, pipeline, run_failed
 from hrrp.settings import load_settings
 from hrrp.warehouse import SqlStep
@@ -25,11 +25,13 @@ def build_definitions(
     assets = build_assets(site.reference, extract, steps, python_tables)
     return dg.Definitions(
         assets=assets,
-        asset_checks=build_checks((key for definition in assets for key in definition.keys), extract, site.settings.hsr),
+        asset_checks=build_checks(
+            (key for definition in assets for key in definition.keys), extract, site.settings.hsr
+        ),
         jobs=[pipeline],
         schedules=[nightly(site.settings)],
         sensors=[new_extract, run_failed],
-        resources={"site": site},
+        resources={"site": site_resource(site)},
         # One process a run: a process for each of a hundred small steps would take longer to start than to work.
         executor=dg.in_process_executor,
     )

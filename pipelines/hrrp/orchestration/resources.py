@@ -21,6 +21,8 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
+import dagster as dg
+
 from hrrp.errors import UsageError
 from hrrp.program import Reference
 from hrrp.settings import Settings, dagster_yaml
@@ -153,6 +155,17 @@ class Site:
         """The working file where there is one, else the published one; free to be opened by whoever asks."""
         self.close()
         return self.working if self.working.exists() else self.published
+
+
+def site_resource(site: Site) -> dg.ResourceDefinition:
+    """The site as a Dagster resource: for the length of a run the working file stays open between tables."""
+
+    @dg.resource(description="Settings, reference tables and output folder of the site.")
+    def opened(_: dg.InitResourceContext) -> Iterator[Site]:
+        with site.keeping_open():
+            yield site
+
+    return opened
 
 
 def prepare_state(settings: Settings) -> Path:

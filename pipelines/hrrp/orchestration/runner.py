@@ -78,7 +78,7 @@ def run_pipeline(
     definitions = build(site)
     # Great Expectations takes seconds to import; it is ready by the time that the first check runs.
     threading.Thread(target=import_ahead, daemon=True).start()
-    with site.locked(), site.keeping_open(), _files_kept_open(), instance(settings) as history:
+    with site.locked(), _files_kept_open(), instance(settings) as history:
         _close_abandoned(history)
         result = definitions.resolve_job_def("pipeline").execute_in_process(
             instance=history,
