@@ -139,6 +139,8 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
             "drg_payment_ratio_cv": "double",
             "elsewhere_share": "double",
             "elsewhere_share_se": "double",
+            "prior_mean": "double",
+            "prior_variance": "double",
             "dual_proportion": "double",
             "dual_proportion_se": "double",
             "dual_stays": "double",

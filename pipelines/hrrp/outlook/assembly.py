@@ -22,10 +22,12 @@ from hrrp.outlook.forecast import (
     forecast_hospital,
     national_draws,
     own_draws,
+    prior_from_history,
 )
 from hrrp.outlook.national import national_figures
 from hrrp.outlook.projection import project_volume, share_elapsed
-from hrrp.program import MEASURES, Reference
+from hrrp.outlook.public_outlook import YEARLY_CORRELATION
+from hrrp.program import MEASURES, Period, Reference
 
 Row = tuple[int, str, str | None, str, float, float, float]
 
@@ -60,7 +62,8 @@ def forecast_inputs(known: Known, reference: Reference) -> pd.DataFrame:
     of_year: dict[Any, pd.DataFrame] = dict(iter(stays.groupby(["program_year", "measure", "ccn"], sort=False)))
     # Volumes look back beyond the period: an admission that counts in several years is one admission.
     ever = stays.drop_duplicates(["measure", "stay_key"])
-    days = {key: _ordinals(table["day"]) for key, table in ever.groupby(["measure", "ccn"], sort=False)}
+    history = dict(iter(ever.groupby(["measure", "ccn"], sort=False)))
+    days = {key: _ordinals(table["day"]) for key, table in history.items()}
     first_known = ever["day"].min().date() if len(ever) else known.extract_end
     scored = {
         (row["program_year"], row["measure"], row["ccn"]): row for row in known.measures.to_dict(orient="records")
@@ -77,8 +80,9 @@ def forecast_inputs(known: Known, reference: Reference) -> pd.DataFrame:
             for measure in MEASURES:
                 row = scored[year, measure, ccn]
                 table = of_year.get((year, measure, ccn))
-                volume = project_volume(days.get((measure, ccn), nothing), first_known, known.extract_end, periods)
                 unseen, unseen_se = known.elsewhere.get(measure, (0.0, 0.0))
+                prior_mean, prior_variance = _prior(history.get((measure, ccn)), periods, float(row["tau2"]), unseen)
+                volume = project_volume(days.get((measure, ccn), nothing), first_known, known.extract_end, periods)
                 rows.append(
                     {
                         "program_year": year,
@@ -96,6 +100,8 @@ def forecast_inputs(known: Known, reference: Reference) -> pd.DataFrame:
                         "drg_payment_ratio_cv": RATIO_CV * float(np.sqrt(1.0 - share)),
                         "elsewhere_share": unseen,
                         "elsewhere_share_se": unseen_se,
+                        "prior_mean": prior_mean,
+                        "prior_variance": prior_variance,
                         "dual_proportion": proportion,
                         "dual_proportion_se": error,
                         "dual_stays": dual_stays,
@@ -105,6 +111,22 @@ def forecast_inputs(known: Known, reference: Reference) -> pd.DataFrame:
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def _prior(
+    history: pd.DataFrame | None, periods: tuple[Period, ...], tau2: float, unseen: float
+) -> tuple[float, float]:
+    """What the hospital's admissions before the period say of its true effect within it."""
+    if history is None:
+        return 0.0, tau2
+    before = history[history["day"] < pd.Timestamp(periods[0].start)]
+    if before.empty:
+        return 0.0, tau2
+    middle = pd.Timestamp(periods[0].start) + (periods[-1].end - periods[0].start) / 2
+    years = (middle - before["day"].mean()).days / 365.25
+    rows = before["linear_predictor"].to_numpy(dtype=np.float64)
+    readmissions = float(before["outcome"].sum()) / (1.0 - unseen)
+    return prior_from_history(rows, readmissions, tau2, YEARLY_CORRELATION**years)
 
 
 def hospital_to_date(rows: Sequence[Mapping[Any, Any]]) -> HospitalToDate:
@@ -137,6 +159,8 @@ def _measure_to_date(row: Mapping[Any, Any]) -> MeasureToDate:
                 "drg_payment_ratio_cv",
                 "elsewhere_share",
                 "elsewhere_share_se",
+                "prior_mean",
+                "prior_variance",
             )
         },
     )

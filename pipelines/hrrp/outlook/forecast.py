@@ -8,8 +8,9 @@ and y + Y readmissions, refit its model (its intercept moves by d) and find the 
 
 One draw takes, each from its own source of uncertainty:
 
-    own results      the hospital's true effect u ~ Normal(mode + (1 - R) d, standard error) given what is known: where the nation
-                     moves by d the hospital's prior moves with it, and own data (reliability R) hold against that
+    own results      the hospital's true effect u, given its discharges of the period and, as its prior, those before the period:
+                     u ~ Normal(mode, standard error), where the mode solves u = m + v (y - n f(u)) with prior mean m and variance
+                     v (0 and tau2 where nothing earlier is known), and the prior moves with the nation's d
     chance           Y given u and N: mean N f(u), variance N f(u) (1 - f(u))
     volume           N ~ mean m, variance m + (cv m)^2, plus admissions already made whose follow-up is not over
     elsewhere        readmissions to other hospitals that own data cannot see
@@ -65,7 +66,8 @@ class MeasureToDate:
 
     `linear_predictor` (n,) of the index admissions whose outcome is known, `readmissions` among them; `pending` admissions made
     whose 30 days are not over; `future_mean` further admissions expected until the period ends and `future_cv` the relative
-    uncertainty of that expectation; `elsewhere_share` the share of all readmissions that own data cannot see and its standard
+    uncertainty of that expectation; `prior_mean` and `prior_variance` of the hospital's true effect from its discharges before the
+    period (NaN: nothing is known of it but tau2); `elsewhere_share` the share of all readmissions that own data cannot see and its standard
     error; `drg_payment_ratio` NaN where unknown.
     """
 
@@ -80,6 +82,15 @@ class MeasureToDate:
     drg_payment_ratio_cv: float = 0.05
     elsewhere_share: float = 0.0
     elsewhere_share_se: float = 0.0
+    prior_mean: float = float("nan")
+    prior_variance: float = float("nan")
+
+    @property
+    def prior(self) -> tuple[float, float]:
+        """Mean and variance of the true effect before the period's own discharges are seen."""
+        if np.isfinite(self.prior_mean) and np.isfinite(self.prior_variance):
+            return self.prior_mean, min(self.prior_variance, self.tau2)
+        return 0.0, self.tau2
 
 
 @dataclass(frozen=True)
@@ -262,10 +273,14 @@ def _measure_at_end(
     rows = known.linear_predictor if n_known else np.log([known.national_rate / (1.0 - known.national_rate)])
     patients = Patients(np.asarray(rows, dtype=np.float64))
 
-    mode = posterior_mode(patients, min(seen / (1.0 - known.elsewhere_share), n_known), n_known, known.tau2)
-    shrink = 1.0 / (1.0 + known.tau2 * n_known * patients.derivatives(mode)[1])  # one less the reliability
+    prior_mean, variance = known.prior
+    best = min(seen / (1.0 - known.elsewhere_share), n_known)
+    mode = posterior_mode(patients, best, n_known, variance, prior_mean)
+    shrink = 1.0 / (1.0 + variance * n_known * patients.derivatives(mode)[1])
     shift = national.model_sd[k] * shared.model[k]
-    effect = mode + shrink * shift + own.results[k] * np.sqrt(known.tau2 * shrink)
+    # Of the prior, the part that is not the hospital's own earlier record moves with the nation.
+    with_nation = shrink * variance / known.tau2 if known.tau2 > 0.0 else 0.0
+    effect = mode + with_nation * shift + own.results[k] * np.sqrt(variance * shrink)
     curve = _curve(patients, effect, shift)
 
     total, cases = _cases(known, own.volume[k], change.volume[k])
@@ -301,15 +316,17 @@ def _seen_and_unseen(known: MeasureToDate, normal: Floats) -> Floats | float:
     return np.minimum(seen / (1.0 - share), most)
 
 
-def posterior_mode(patients: Patients, readmissions: float, cases: float, tau2: float) -> float:
-    """The mode u = tau2 (readmissions - cases f(u)), by Newton inside a bracket; `cases` are taken to be like `patients`."""
+def posterior_mode(
+    patients: Patients, readmissions: float, cases: float, tau2: float, prior_mean: float = 0.0
+) -> float:
+    """The mode u = prior_mean + tau2 (readmissions - cases f(u)), by Newton inside a bracket; `cases` are like `patients`."""
     if tau2 <= 0.0 or cases <= 0.0:
-        return 0.0
-    low, high = min(tau2 * (readmissions - cases), 0.0), max(tau2 * readmissions, 0.0)
-    u = 0.0
+        return prior_mean
+    low, high = prior_mean + min(tau2 * (readmissions - cases), 0.0), prior_mean + max(tau2 * readmissions, 0.0)
+    u = prior_mean
     for _ in range(NEWTON_STEPS):
         f, slope, *_ = patients.derivatives(u)
-        gap = u - tau2 * (readmissions - cases * f)
+        gap = u - prior_mean - tau2 * (readmissions - cases * f)
         low, high = (u, high) if gap < 0.0 else (low, u)
         following = u - gap / (1.0 + tau2 * cases * slope)
         if not low <= following <= high:
@@ -318,6 +335,21 @@ def posterior_mode(patients: Patients, readmissions: float, cases: float, tau2: 
             return following
         u = following
     return u
+
+
+def prior_from_history(
+    linear_predictor: Floats, readmissions: float, tau2: float, correlation: float
+) -> tuple[float, float]:
+    """Mean and variance of the true effect now, from admissions before: with their posterior Normal(mode, s^2),
+
+    mean = c mode,   variance = tau2 - c^2 (tau2 - s^2),   c the correlation of the true effect then and now.
+    """
+    if not linear_predictor.size or tau2 <= 0.0:
+        return 0.0, tau2
+    patients, n = Patients(linear_predictor), float(linear_predictor.size)
+    mode = posterior_mode(patients, min(readmissions, n), n, tau2)
+    known = tau2 * n * patients.derivatives(mode)[1]
+    return correlation * mode, tau2 - correlation**2 * tau2 * known / (1.0 + known)
 
 
 def _curve(patients: Patients, *places: Floats) -> RiskCurve:

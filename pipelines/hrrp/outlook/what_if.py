@@ -1,8 +1,9 @@
 """What would change it: a scenario's exact effect, and the fewest readmissions to avoid.
 
 The figures here are those of the middle of the road at the end of the applicable period: the n admissions whose outcome is known
-with their y readmissions, plus N expected further ones that look like them, of which Y = N f(u) return at the hospital's own
-effect u. A scenario changes y + Y, N, the peer medians or the peer group, and the hospital effect is solved again,
+with their y readmissions, plus N expected further ones that look like them, of which Y = N f(u) return at the hospital's own effect u
+(its mode, with what was known before the period as prior). A scenario changes y + Y, N, the peer medians or the peer group, and the
+hospital effect is solved again,
 
     u_end = tau2 * ((y + Y - avoided) - (n + N) f(u_end)),        ERR = f(u_end) / f(0),
 
@@ -106,19 +107,21 @@ class HospitalEnd:
     reduction: float
 
 
-def solve_effect(readmissions: float, weight: float, linear_predictor: Floats, tau2: float) -> float:
-    """The posterior mode u = tau2 (readmissions - weight * sum expit(eta + u)), by Newton inside a bracket.
+def solve_effect(
+    readmissions: float, weight: float, linear_predictor: Floats, tau2: float, prior_mean: float = 0.0
+) -> float:
+    """The posterior mode u = prior_mean + tau2 (readmissions - weight * sum expit(eta + u)), by Newton inside a bracket.
 
     `weight` stretches the known rows to n + N admissions. Increasing in u, so there is one root.
     """
     if tau2 <= 0.0 or not linear_predictor.size:
-        return 0.0
+        return prior_mean
     low, high = tau2 * (readmissions - weight * linear_predictor.size), tau2 * readmissions
-    low, high = min(low, high, 0.0), max(low, high, 0.0)
-    u = 0.0
+    low, high = prior_mean + min(low, high, 0.0), prior_mean + max(low, high, 0.0)
+    u = prior_mean
     for _ in range(MAX_STEPS):
         risk = expit(linear_predictor + u)
-        gap = u - tau2 * (readmissions - weight * risk.sum())
+        gap = u - prior_mean - tau2 * (readmissions - weight * risk.sum())
         low, high = (u, high) if gap < 0 else (low, u)
         step = -gap / (1.0 + tau2 * weight * float((risk * (1.0 - risk)).sum()))
         following = u + step
@@ -152,7 +155,8 @@ def measure_end(
     seen = min(known.readmissions / (1.0 - known.elsewhere_share), n_known)
     further = known.future_mean * volume + known.pending
     cases = n_known + further
-    own = solve_effect(seen, n_known / rows.size, rows, known.tau2)
+    prior_mean, variance = known.prior
+    own = solve_effect(seen, n_known / rows.size, rows, variance, prior_mean)
     returns = further * float(expit(rows + own).mean())
     readmissions = min(max(seen + returns - avoided, 0.0), cases)
     weight = cases / rows.size
