@@ -360,6 +360,8 @@ def _draw_codes(choose: Chooser, tables: Tables, stay: _Drawn, world: World, the
         if number > 1 and code == principal:
             continue
         poa = choose.pick(POA) if world.has_poa else None
+        if world.odd_records and choose.one_in(50):
+            code = choose.pick((f"{code[:3]}.{code[3:]}".rstrip("."), code.lower(), f" {code}"))
         tables["diagnoses"].append({"stay_id": stay_id, "sequence": str(number), "code": code, "poa": poa})
 
     operations: list[str] = []
@@ -401,12 +403,7 @@ def _draw_person(choose: Chooser, person_id: str, stays: list[_Drawn], plain: bo
         death = choose.pick(stays).discharge + timedelta(choose.pick((0, 1, 15, 29, 30, 31, 100)))
     elif not plain and choose.one_in(30):
         death = stays[-1].admit - timedelta(1)
-    # A death inside a stay that ends with the patient alive is a contradiction that the rules do not name.
-    if death is not None and any(
-        stay.admit <= death < stay.discharge and stay not in died_at_discharge for stay in stays
-    ):
-        death = None
-    sex = choose.pick(("1", "2", "M", "F")) if plain or not choose.one_in(30) else None
+    sex = choose.pick(("1", "2", "M", "F")) if plain or not choose.one_in(30) else choose.pick((None, "0", "U"))
     return {
         "person_id": person_id,
         "birth_date": birth.isoformat(),
@@ -458,6 +455,7 @@ KINDS_OF_MONTH = {
     "ma": {"part_a": "true", "part_b": "true", "ffs": "false", "ma": "true"},
     "no part a": {"part_a": "false", "part_b": "true", "ffs": "true", "ma": "false"},
     "no part b": {"part_a": "true", "part_b": "false", "ffs": "true", "ma": "false"},
+    "both": {"part_a": "true", "part_b": "true", "ffs": "true", "ma": "true"},
     "neither": {"part_a": "true", "part_b": "true", "ffs": "false", "ma": "false"},
 }
 
@@ -477,7 +475,7 @@ def _draw_enrollment(
             place = _month_number(near.admit) + choose.pick((-13, -12, -12, -11, -5, -1, 0, 0))
         else:
             place = _month_number(near.discharge) + choose.pick((0, 1, 1, 1, 2))
-        change = choose.pick(("gap", "no part a", "no part b", "switch", "other kind", "neither"))
+        change = choose.pick(("gap", "no part a", "no part b", "switch", "other kind", "neither", "both"))
         other = "ffs" if kind == "ma" else "ma"
         if change == "gap":
             months.pop(place, None)

@@ -302,6 +302,11 @@ def _day(text: str | None) -> date | None:
     return date.fromisoformat(text) if text else None
 
 
+def _code(row: Row) -> str:
+    """The row's code as the tables write codes: without dots and spaces, in capitals."""
+    return (row["code"] or "").replace(".", "").strip().upper()
+
+
 def _flag(text: str | None) -> bool:
     return text == "true"
 
@@ -336,13 +341,9 @@ def read_stays(patient: Patient, rules: Rules) -> list[Stay]:
                 payer=row.get("payer") or None,
                 is_acute=_flag(row["is_short_term_acute"]) if row.get("is_short_term_acute") else is_acute,
                 is_cah=_flag(row["is_cah"]) if row.get("is_cah") else is_cah,
-                principal=(str(principal[0]["code"]), principal[0].get("poa") or "") if principal else None,
-                secondaries={
-                    (str(each["code"]), each.get("poa") or "") for each in diagnoses if each["sequence"] != "1"
-                },
-                procedures={
-                    str(each["code"]) for each in patient.get("procedures", ()) if each["stay_id"] == row["stay_id"]
-                },
+                principal=(_code(principal[0]), principal[0].get("poa") or "") if principal else None,
+                secondaries={(_code(each), each.get("poa") or "") for each in diagnoses if each["sequence"] != "1"},
+                procedures={_code(each) for each in patient.get("procedures", ()) if each["stay_id"] == row["stay_id"]},
             )
         )
     stays.sort(key=lambda stay: stay.order)
@@ -440,7 +441,7 @@ class PatientView:
         self.months = {str(row["month"]): row for row in patient.get("enrollment", ())}
         self.claims, self.claim_procedures = (
             [
-                (_day(row["service_date"]), str(row["code"]))
+                (_day(row["service_date"]), _code(row))
                 for row in patient.get(name, ())
                 if row["person_id"] == person.get("person_id")
             ]
@@ -572,6 +573,8 @@ class PatientView:
                 continue
             if stay.ccn != left.ccn and days <= self.rules["transfer_days"]:
                 continue  # a transfer
+            if stay.ccn == left.ccn and days == 0 and stay.principal_code == left.principal_code is not None:
+                continue  # the same stay again, kept apart only by another one between them
             if stay.principal_code in self.facts.exception_codes["rehabilitation"]:
                 continue
             if (
