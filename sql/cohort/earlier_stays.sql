@@ -37,7 +37,10 @@ history as (
 )
 
 select
-    stay_key,
-    earlier_stay_key
+    history.stay_key,
+    history.earlier_stay_key,
+    earlier.discharge_date < judged.admit_date as is_strictly_before
 from history
-order by stay_key, earlier_stay_key
+inner join judged using (stay_key)
+inner join cohort.stays as earlier on history.earlier_stay_key = earlier.stay_key
+order by history.stay_key, history.earlier_stay_key

@@ -1,5 +1,5 @@
 -- Heart failure stays with a left ventricular assist device or a heart transplant on the stay itself or in the year before it, by
--- procedure; with optional_assist_device_status also by a status diagnosis.
+-- procedure; with optional_assist_device_status also by a status diagnosis of the year before.
 with
 
 heart_failure as (
@@ -16,10 +16,19 @@ device_stays as (
     from cohort.stay_roles
     where
         measure = 'HF'
-        and (
-            role = 'exclude_if_procedure_index_or_12m'
-            or (role = 'exclude_if_status_dx_12m_optional' and $optional_assist_device_status)
-        )
+        and role = 'exclude_if_procedure_index_or_12m'
+),
+
+device_or_status_stays as (
+    select stay_key
+    from device_stays
+    union
+    select stay_key
+    from cohort.stay_roles
+    where
+        measure = 'HF'
+        and role = 'exclude_if_status_dx_12m_optional'
+        and $optional_assist_device_status
 ),
 
 device_codes as (
@@ -61,7 +70,7 @@ on_an_earlier_stay as (
     select earlier_stays.stay_key
     from cohort.earlier_stays
     semi join heart_failure using (stay_key)
-    semi join device_stays on earlier_stays.earlier_stay_key = device_stays.stay_key
+    semi join device_or_status_stays on earlier_stays.earlier_stay_key = device_or_status_stays.stay_key
 ),
 
 -- ... or on another claim of the year before.

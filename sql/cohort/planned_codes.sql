@@ -1,7 +1,7 @@
 -- The codes that occur with the lists of the planned readmission algorithm v4.0 that they are on, by CCS category or as single codes.
 with
 
--- strict_2019 keeps only the categories that were in the lists of 2013 to 2019, two of them whole instead of single codes.
+-- strict_2019 keeps of the potentially planned categories only those of the lists of 2013 to 2019, two of them whole.
 lists as (
     select
         case list
@@ -21,6 +21,7 @@ lists as (
             list not in ('potentially_planned_procedure', 'potentially_planned_procedure_2019_only')
             or list = 'potentially_planned_procedure_2019_only'
             or note = 'in_2019_list'
+            or code_system <> 'CCS_PCS'
         )
     )
 ),

@@ -10,7 +10,7 @@ merged as (
         count(*) as parts,
         max(stays.discharge_date) as discharge_date,
         arg_max(stays.discharge_status, row(stays.discharge_date, stays.stay_key)) as discharge_status,
-        sum(stays.base_operating_drg_amount) as base_operating_drg_amount
+        cast(sum(cast(stays.base_operating_drg_amount as decimal(18, 4))) as double) as base_operating_drg_amount
     from cohort.stay_parts
     inner join staging.stays on stay_parts.part_key = stays.stay_key
     group by stay_parts.stay_key
@@ -24,19 +24,20 @@ principal_diagnoses as (
     where is_principal
 ),
 
--- Without a payer on the stay, enrollment in the month of admission names it.
+-- Without a payer on the stay, enrollment in the month of admission names it; without that month it stays unknown.
+without_payer as (
+    select distinct person_key
+    from staging.stays
+    where payer is null
+),
+
 enrolled_payers as (
     select
         person_key,
         month,
         case when ffs then 'FFS' when ma then 'MA' else 'other' end as payer
     from staging.enrollment
-),
-
-enrollment_is_known as (
-    select coalesce(bool_or(present), false) as is_known
-    from intake.inputs
-    where input = 'enrollment'
+    semi join without_payer using (person_key)
 )
 
 select
@@ -53,11 +54,7 @@ select
     -- Short-term acute hospitals, critical access hospitals among them, take part in transfers and readmissions.
     stays.is_short_term_acute or stays.is_cah as is_acute,
     stays.is_short_term_acute and not stays.is_cah as is_index_hospital,
-    coalesce(
-        stays.payer,
-        enrolled_payers.payer,
-        case when enrollment_is_known.is_known then 'other' end
-    ) as payer,
+    coalesce(stays.payer, enrolled_payers.payer) as payer,
     -- Age in whole years between birth and admission.
     year(stays.admit_date) - year(persons.birth_date)
     - case
@@ -74,7 +71,6 @@ from merged
 inner join staging.stays using (stay_key)
 inner join staging.persons using (person_key)
 inner join reference.discharge_status_codes on merged.discharge_status = discharge_status_codes.code
-cross join enrollment_is_known
 left join principal_diagnoses using (stay_key)
 left join enrolled_payers
     on

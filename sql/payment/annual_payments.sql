@@ -30,17 +30,25 @@ months as (
     cross join extract_start
 ),
 
+-- Where the extract names no payer at all, every stay counts as fee for service.
+enrollment_file as (
+    select coalesce(bool_or(present), false) as is_present
+    from intake.inputs
+    where input = 'enrollment'
+),
+
 payments as (
     select
         stays.ccn,
-        sum(stays.base_operating_drg_amount)
-        * $annual_payment_months
+        cast(sum(cast(stays.base_operating_drg_amount as decimal(18, 4))) as double)
+        * 12
         / any_value(date_diff('month', months.start_date, months.end_date)) as annual_payments
     from cohort.stays
     inner join months on stays.discharge_date >= months.start_date and stays.discharge_date < months.end_date
+    cross join enrollment_file
     where
         stays.is_index_hospital
-        and coalesce(stays.payer, 'FFS') = 'FFS'
+        and (stays.payer = 'FFS' or (stays.payer is null and not enrollment_file.is_present))
     group by stays.ccn
 ),
 

@@ -12,7 +12,7 @@ all_payments as (
     select
         program_year,
         ccn,
-        sum(base_operating_drg_amount) as all_payments
+        cast(sum(cast(base_operating_drg_amount as decimal(18, 4))) as double) as all_payments
     from fee_for_service
     group by program_year, ccn
 ),
@@ -22,7 +22,7 @@ measure_payments as (
         index_admissions.program_year,
         index_admissions.ccn,
         index_admissions.measure,
-        sum(fee_for_service.base_operating_drg_amount) as measure_payments
+        cast(sum(cast(fee_for_service.base_operating_drg_amount as decimal(18, 4))) as double) as measure_payments
     from cohort.index_admissions
     inner join fee_for_service using (program_year, stay_key)
     group by index_admissions.program_year, index_admissions.ccn, index_admissions.measure

@@ -23,7 +23,8 @@ codes_needed as (
 inpatient as (
     select
         indexed.stay_key,
-        diagnoses.code
+        diagnoses.code,
+        earlier_stays.is_strictly_before
     from indexed
     inner join cohort.earlier_stays using (stay_key)
     inner join cohort.stay_parts on earlier_stays.earlier_stay_key = stay_parts.stay_key
@@ -35,7 +36,8 @@ inpatient as (
 other_claims as (
     select
         indexed.stay_key,
-        history_diagnoses.code
+        history_diagnoses.code,
+        true as is_strictly_before
     from indexed
     inner join staging.history_diagnoses
         on
@@ -43,14 +45,17 @@ other_claims as (
             and history_diagnoses.service_date >= indexed.admit_date - $lookback_days::integer
             and indexed.admit_date > history_diagnoses.service_date
     semi join codes_needed on history_diagnoses.code = codes_needed.code
+),
+
+found as (
+    select * from inpatient
+    union all
+    select * from other_claims
 )
 
 select
     stay_key,
-    code
-from inpatient
-union
-select
-    stay_key,
-    code
-from other_claims
+    code,
+    bool_or(is_strictly_before) as is_strictly_before
+from found
+group by stay_key, code

@@ -22,7 +22,7 @@ flags as (
         measure,
         stay_key,
         variable_key,
-        true as counts_always
+        counts_always
     from risk.special_factors
 ),
 

@@ -117,13 +117,15 @@ RULES = (
     ),
     Rule(
         "HF: status codes",
-        "With optional_assist_device_status a status code of a device or transplant counts too.",
+        "With optional_assist_device_status a status code of a device or transplant in the year before counts too.",
         confidence="low",
         parameters={"optional_assist_device_status": True},
         stays="""
             stay person in         out        dx
             a    ann    2025-03-01 2025-03-04 I50.9,Z95.811
             b    bea    2025-03-01 2025-03-04 I50.9
+            c    cora   2024-08-01 2024-08-04 E11.9,Z95.811
+            d    cora   2025-03-01 2025-03-04 I50.9
         """,
         history="""
             kind      person date       code
@@ -131,8 +133,9 @@ RULES = (
         """,
         expect="""
             stay measure verdict
-            a    HF      lvad_or_transplant
+            a    HF      index
             b    HF      lvad_or_transplant
+            d    HF      lvad_or_transplant
         """,
     ),
     Rule(

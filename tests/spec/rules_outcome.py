@@ -271,7 +271,8 @@ RULES = (
     ),
     Rule(
         "The lists of 2019",
-        "With planned_algorithm = strict_2019 the categories added since do not count, and categories 49 and 112 count whole.",
+        "With planned_algorithm = strict_2019 the procedure categories added since do not count, and categories 49 and 112 count "
+        "whole; single codes count as before.",
         confidence="medium",
         parameters={"planned_algorithm": "strict_2019"},
         stays="""
@@ -282,12 +283,22 @@ RULES = (
             d    bea    2025-03-10 2025-03-12 I25.10 5A02110
             e    cora   2025-03-01 2025-03-04 I50.9  -
             f    cora   2025-03-10 2025-03-12 I25.10 02703ZZ
+            g    dora   2025-03-01 2025-03-04 I50.9  -
+            h    dora   2025-03-10 2025-03-12 I25.10 0QH405Z
+            i    eve    2025-03-01 2025-03-04 I50.9  -
+            j    eve    2025-03-10 2025-03-12 Z51.11 -
+            k    fay    2025-03-01 2025-03-04 J44.1  -
+            l    fay    2025-03-10 2025-03-12 I21.4  02703ZZ
         """,
         expect="""
             stay measure verdict return outcome
             a    HF      index   b      unplanned
             c    HF      index   d      planned
             e    HF      index   f      planned
+            g    HF      index   h      planned
+            i    HF      index   j      planned
+            k    COPD    index   l      unplanned
+            l    AMI     index   -      -
         """,
     ),
     Rule(

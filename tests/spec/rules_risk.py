@@ -199,6 +199,33 @@ RULES = (
         """,
     ),
     Rule(
+        "Place any and complications of care",
+        "A code of place any or any_secondary that is in a complication category (here R09.02, and I13.2 by one of its two) is "
+        "dropped like any other where it stands on the index admission only and was not present on admission; the principal "
+        "diagnosis is not.",
+        confidence="medium",
+        stays="""
+            stay person in         out        dx
+            a    ann    2025-03-01 2025-03-04 J44.1,R09.02/N
+            b    bea    2025-03-01 2025-03-04 J44.1,R09.02
+            c    cora   2025-03-01 2025-03-04 J44.1,I13.2/N
+            d    dora   2025-03-01 2025-03-04 I13.2
+            e    eve    2025-03-01 2025-03-04 J44.1
+        """,
+        history="""
+            kind      person date       code
+            diagnosis eve    2024-12-01 R09.02
+        """,
+        expect="""
+            stay measure verdict factors
+            a    COPD    index   !cardioresp_failure
+            b    COPD    index   cardioresp_failure
+            c    COPD    index   !chf,renal_failure
+            d    HF      index   chf
+            e    COPD    index   cardioresp_failure
+        """,
+    ),
+    Rule(
         "Places: index_principal and index_any",
         "The site of an infarction is read from the principal diagnosis only; post-traumatic arthritis from any diagnosis of the index "
         "admission, and not from the history.",
@@ -278,7 +305,8 @@ RULES = (
     ),
     Rule(
         "Place: history",
-        "A history of COVID-19 is U07.1 before the index admission (on it, it is none), or Z86.16 on either.",
+        "A history of COVID-19 is U07.1 strictly before the day of admission (on the index admission it is none, nor on an earlier stay "
+        "that ends on that day), or Z86.16 on either.",
         confidence="medium",
         stays="""
             stay person in         out        dx
@@ -287,6 +315,8 @@ RULES = (
             c    cora   2025-03-01 2025-03-04 I50.9
             d    dora   2024-08-01 2024-08-04 U07.1
             e    dora   2025-03-01 2025-03-04 I50.9
+            f    eve    2025-02-20 2025-03-01 E11.9,U07.1
+            g    eve    2025-03-01 2025-03-04 I50.9
         """,
         history="""
             kind      person date       code
@@ -298,6 +328,7 @@ RULES = (
             b    HF      index   hx_covid
             c    HF      index   hx_covid
             e    HF      index   hx_covid
+            g    HF      index   !hx_covid,diabetes
         """,
     ),
 )

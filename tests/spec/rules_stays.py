@@ -220,6 +220,23 @@ RULES = (
         """,
     ),
     Rule(
+        "From stay to next stay",
+        "The first admission that makes a pair is where the patient went. A return to that hospital for another diagnosis is a "
+        "readmission and no further transfer: here from the second hospital, where the chain of the bypass ends.",
+        confidence="medium",
+        stays="""
+            stay ccn    in         out        dx     px
+            a    360001 2025-03-01 2025-03-08 I25.10 021009W
+            b    360002 2025-03-08 2025-03-09 I25.10 -
+            c    360002 2025-03-09 2025-03-15 M16.11 0SR90J9
+        """,
+        expect="""
+            stay measure verdict return outcome
+            a    CABG    index   c      planned
+            c    THA_TKA index   -      -
+        """,
+    ),
+    Rule(
         "Bypass: the first hospital keeps the case",
         "CABG belongs to the hospital of the first isolated bypass, even when the patient is transferred out; the 30 days begin with the "
         "final discharge of the chain, and a death there counts as died in hospital.",
