@@ -21,7 +21,7 @@ are 0 at the replicate's estimate. Newton's matrix for (b, t) is made of A_r = s
 
 G_j and C are each hospital's at the full fit, brought to the replicate by the ratio of its S to the full fit's; S, T
 and R are the replicate's own. So the first step, from the full fit, needs no pass over the stays, and each pass serves
-all replicates at once: it reads a stay once and computes it for 32 replicates side by side in single precision.
+all replicates at once: it reads a stay once and computes it for many replicates side by side in single precision.
 
 Replicates that have not come to rest after some passes are refitted one by one in double precision, from where they
 are. So are all of them where numba is absent, with weights, with a free scale, for quadrature, and for REML with few

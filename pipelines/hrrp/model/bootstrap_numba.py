@@ -1,8 +1,8 @@
 """Passes over the stays for many bootstrap replicates at once, compiled with numba.
 
-The mathematics stands in `hrrp.model.bootstrap`. For each hospital the replicates that drew it are taken 32 at a time;
-each quantity of a stay is then a short array over these lanes, which compiles to vector instructions. Single precision;
-sums over a hospital's stays are added in tiles, sums over hospitals in double precision.
+The mathematics stands in `hrrp.model.bootstrap`. For each hospital the replicates that drew it are taken up to LANES at
+a time; each quantity of a stay is then a short array over these lanes, which compiles to vector instructions. Single
+precision; sums over a hospital's stays are added in tiles, sums over hospitals in double precision.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from hrrp.model.packing import PackedStays
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
-LANES = 32
+# Most replicates side by side. The kernel is told the number at run time: a loop of a length known to the compiler is
+# unrolled to scalar code, one of unknown length becomes vector code.
+LANES = 128
+VECTOR = 16
 MODE_STEPS = 6
 MODE_TOLERANCE = np.float32(3e-4)  # of a Newton step: the mode is then right to its square, the precision of the sums
 ONE, HALF = np.float32(1.0), np.float32(0.5)
@@ -108,6 +111,7 @@ def _over_blocks(
             ratio[here],
             method,
             final,
+            LANES,
         )
 
     if len(stays.blocks) == 1:
@@ -155,6 +159,7 @@ def _compile() -> None:
             none,
             0,
             False,
+            LANES,
         )
     _ready = True
 
@@ -175,53 +180,53 @@ def _columns_of(codes, positions, counts, bits, q1, start, columns):  # type: ig
     start[len(codes)] = k
 
 
-@compiled()
-def _odds(start, columns, numbers, b, value, power, odds):  # type: ignore[no-untyped-def]
+@compiled(inline="always")
+def _odds(lanes, start, columns, numbers, b, value, power, odds):  # type: ignore[no-untyped-def]
     """exp of every stay's linear predictor in every lane: b (p, lanes) -> odds (n, lanes). `power` is scratch of 32-bit
     integers."""
     as_single = power.view(np.float32)
     for i in range(len(odds)):
-        for lane in range(LANES):
+        for lane in range(lanes):
             value[lane] = b[0, lane]
         for m in range(numbers.shape[1]):
             x = numbers[i, m]
-            for lane in range(LANES):
+            for lane in range(lanes):
                 value[lane] += x * b[1 + m, lane]
         for k in range(start[i], start[i + 1]):
             column = columns[k]
-            for lane in range(LANES):
+            for lane in range(lanes):
                 value[lane] += b[column, lane]
-        for lane in range(LANES):
+        for lane in range(lanes):
             x = min(max(value[lane], -LARGEST_EXPONENT), LARGEST_EXPONENT)
             whole = np.floor(x * LOG2_E + HALF)
             x = (x - whole * LN2_HIGH) - whole * LN2_LOW
             value[lane] = ONE + x * (ONE + x * (E2 + x * (E3 + x * (E4 + x * (E5 + x * E6)))))
             power[lane] = (np.int32(whole) + np.int32(127)) * np.int32(8388608)  # the bits of 2^whole
-        for lane in range(LANES):
+        for lane in range(lanes):
             odds[i, lane] = value[lane] * as_single[lane]
 
 
-@compiled()
-def _modes(odds, observed, t, u, c, predicted, slope):  # type: ignore[no-untyped-def]
+@compiled(inline="always")
+def _modes(lanes, odds, observed, t, u, c, predicted, slope):  # type: ignore[no-untyped-def]
     """Newton on u - t R(u) = 0 in every lane, from `u`."""
     for _ in range(MODE_STEPS):
-        for lane in range(LANES):
+        for lane in range(lanes):
             c[lane] = np.exp(u[lane])
             predicted[lane] = 0
             slope[lane] = 0
         for i in range(len(odds)):
-            for lane in range(LANES):
+            for lane in range(lanes):
                 q = ONE / (ONE + odds[i, lane] * c[lane])
                 predicted[lane] += ONE - q
                 slope[lane] += q * (ONE - q)
         largest = np.float32(0)
-        for lane in range(LANES):
+        for lane in range(lanes):
             step = (t[lane] * (observed - predicted[lane]) - u[lane]) / (ONE + t[lane] * slope[lane])
             u[lane] += step
             largest = max(largest, abs(step))
         if largest < MODE_TOLERANCE:
             break
-    for lane in range(LANES):
+    for lane in range(lanes):
         c[lane] = np.exp(u[lane])
 
 
@@ -246,6 +251,7 @@ def _pass(  # type: ignore[no-untyped-def]
     ratio,
     method,
     final,
+    most_lanes,
 ):
     hospitals, replicates = multiplicity.shape
     p = coefficients.shape[1]
@@ -256,19 +262,18 @@ def _pass(  # type: ignore[no-untyped-def]
     score = np.zeros((0 if final else replicates, p))
     start = np.empty(largest + 1, dtype=np.int64)
     columns = np.empty(largest * codes.shape[1] * bits, dtype=np.int64)
-    odds_all = np.empty((largest, LANES), dtype=np.float32)
-    b = np.zeros((p, LANES), dtype=np.float32)
-    gained = np.empty((p, LANES), dtype=np.float32)
-    active = np.empty(replicates + LANES, dtype=np.int64)
-    power = np.empty(LANES, dtype=np.int32)
-    value, u, c, t = (
-        np.empty(LANES, np.float32),
-        np.empty(LANES, np.float32),
-        np.empty(LANES, np.float32),
-        np.empty(LANES, np.float32),
+    odds_all = np.empty((largest, most_lanes), dtype=np.float32)
+    b = np.zeros((p, most_lanes), dtype=np.float32)
+    gained = np.empty((p, most_lanes), dtype=np.float32)
+    active = np.empty(replicates + most_lanes, dtype=np.int64)
+    power = np.empty(most_lanes, dtype=np.int32)
+    value, u, c = np.empty(most_lanes, np.float32), np.empty(most_lanes, np.float32), np.empty(most_lanes, np.float32)
+    predicted, t, D = (
+        np.empty(most_lanes, np.float32),
+        np.empty(most_lanes, np.float32),
+        np.empty(most_lanes, np.float32),
     )
-    predicted, S, T = np.empty(LANES, np.float32), np.empty(LANES, np.float32), np.empty(LANES, np.float32)
-    D = np.empty(LANES, np.float32)
+    S, T = np.empty(most_lanes, np.float32), np.empty(most_lanes, np.float32)
 
     for j in range(hospitals):
         drawn = 0
@@ -278,8 +283,12 @@ def _pass(  # type: ignore[no-untyped-def]
                 drawn += 1
         if drawn == 0:
             continue
-        for r in range(drawn, drawn + LANES):
-            active[r] = active[drawn - 1]  # lanes beyond the last replicate repeat it and are not written
+        # As many rounds as needed, of equal numbers of lanes; lanes beyond the last replicate repeat it and are not
+        # written.
+        rounds = (drawn + most_lanes - 1) // most_lanes
+        lanes = ((drawn + rounds - 1) // rounds + VECTOR - 1) // VECTOR * VECTOR
+        for r in range(drawn, drawn + most_lanes):
+            active[r] = active[drawn - 1]
         a = offsets[j]
         n = offsets[j + 1] - a
         x = numbers[a : a + n]
@@ -289,64 +298,71 @@ def _pass(  # type: ignore[no-untyped-def]
             observed += np.float32(outcome[a + i])
         odds = odds_all[:n]
 
-        for first in range(0, drawn, LANES):
-            lanes = min(LANES, drawn - first)
-            for lane in range(LANES):
+        for first in range(0, drawn, lanes):
+            used = min(lanes, drawn - first)
+            for lane in range(lanes):
                 r = active[first + lane]
                 t[lane] = t_all[r]
                 u[lane] = effect[j, r]
                 for m in range(p):
                     b[m, lane] = coefficients[r, m]
-            _odds(start, columns, x, b, value, power, odds)
-            _modes(odds, observed, t, u, c, predicted, S)
-            for lane in range(LANES):
+            _odds(lanes, start, columns, x, b, value, power, odds)
+            _modes(lanes, odds, observed, t, u, c, predicted, S)
+            for lane in range(lanes):
                 S[lane] = 0
                 T[lane] = 0
                 predicted[lane] = 0
             for i in range(n):
-                for lane in range(LANES):
+                for lane in range(lanes):
                     q = ONE / (ONE + odds[i, lane] * c[lane])
                     w = q * (ONE - q)
                     S[lane] += w
                     T[lane] += w * (q + q - ONE)
                     predicted[lane] += ONE - q
-            for lane in range(LANES):
+                    value[lane] = q
+                if not final:
+                    for lane in range(lanes):
+                        odds[i, lane] = value[lane]  # from here on 1 - p in place of the odds
+            for lane in range(lanes):
                 D[lane] = t[lane] / (ONE + t[lane] * S[lane])
             if final:
                 # Expected in T, predicted at the shifted effect in S.
-                for lane in range(LANES):
+                for lane in range(lanes):
                     r = active[first + lane]
                     weight = S[lane] * D[lane]
                     c[lane] = np.exp(u[lane] + shifts[j, r] * np.sqrt(D[lane] + weight * weight * leverage[j, r]))
                     S[lane] = 0
                     T[lane] = 0
                 for i in range(n):
-                    for lane in range(LANES):
+                    for lane in range(lanes):
                         S[lane] += ONE - ONE / (ONE + odds[i, lane] * c[lane])
                         T[lane] += ONE - ONE / (ONE + odds[i, lane])
-                for lane in range(lanes):
+                for lane in range(used):
                     ratio[j, active[first + lane]] = S[lane] / T[lane]
                 continue
             for m in range(p):
-                for lane in range(LANES):
+                for lane in range(lanes):
                     gained[m, lane] = 0
             for i in range(n):
                 y = np.float32(outcome[a + i]) - ONE
-                for lane in range(LANES):
-                    q = ONE / (ONE + odds[i, lane] * c[lane])
-                    value[lane] = y + q
-                    if method == LAPLACE:
-                        w = q * (ONE - q)
-                        value[lane] -= HALF * D[lane] * w * (q + q - ONE - T[lane] * D[lane])
+                if method == LAPLACE:
+                    for lane in range(lanes):
+                        q = odds[i, lane]
+                        value[lane] = y + q - HALF * D[lane] * q * (ONE - q) * (q + q - ONE - T[lane] * D[lane])
+                else:
+                    for lane in range(lanes):
+                        value[lane] = y + odds[i, lane]
+                for lane in range(lanes):
                     gained[0, lane] += value[lane]
                 for m in range(q1 - 1):
-                    for lane in range(LANES):
-                        gained[1 + m, lane] += value[lane] * x[i, m]
+                    number = x[i, m]
+                    for lane in range(lanes):
+                        gained[1 + m, lane] += value[lane] * number
                 for k in range(start[i], start[i + 1]):
                     column = columns[k]
-                    for lane in range(LANES):
+                    for lane in range(lanes):
                         gained[column, lane] += value[lane]
-            for lane in range(lanes):
+            for lane in range(used):
                 r = active[first + lane]
                 effect[j, r] = u[lane]
                 S_all[j, r] = S[lane]

@@ -22,7 +22,8 @@ PATIENCE = 2.0  # seconds before the line is printed
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """`numba.njit`, without the interpreter's lock, kept on disk where a place can be found."""
-    return numba.njit(nogil=True, fastmath=FAST, cache=_cache_is_possible(), **options)
+    # The numpy error model: with Python's, every division tests for zero, and no loop with one becomes vector code.
+    return numba.njit(nogil=True, fastmath=FAST, error_model="numpy", cache=_cache_is_possible(), **options)
 
 
 def _cache_is_possible() -> bool:
