@@ -236,7 +236,8 @@ def _python_asset(made: PythonTable, dictionary: Dictionary) -> dg.AssetsDefinit
 
         def make(warehouse: Warehouse) -> list[Made]:
             warehouse.write(made.name, made.compute(warehouse, site.settings, site.reference), made.columns)
-            return [_report(warehouse, made.name, dictionary, made.watch)]
+            drawn = made.pictures(warehouse) if made.pictures is not None else {}
+            return [_report(warehouse, made.name, dictionary, made.watch, drawn)]
 
         yield from _write(context, made.name, make)
 
@@ -322,11 +323,17 @@ class Made:
     result: dg.MaterializeResult
 
 
-def _report(warehouse: Warehouse, table: str, dictionary: Dictionary, watch: Mapping[str, str] | None = None) -> Made:
-    """What an asset tells about its table: rows, columns, watched numbers (not one that is null)."""
+def _report(
+    warehouse: Warehouse,
+    table: str,
+    dictionary: Dictionary,
+    watch: Mapping[str, str] | None = None,
+    pictures: Mapping[str, str] | None = None,
+) -> Made:
+    """What an asset tells about its table: rows, columns, watched numbers (not one that is null), pictures as Markdown."""
     columns = [(str(row[0]), str(row[1])) for row in warehouse.rows(f"describe {_quoted(table)}")]
     rows = warehouse.count(_quoted(table))
-    metadata: dict[str, dg.TableSchema | float] = {
+    metadata: dict[str, dg.TableSchema | dg.MarkdownMetadataValue | float] = {
         "dagster/row_count": rows,
         "dagster/column_schema": dictionary.schema(table, columns),
     }
@@ -334,6 +341,7 @@ def _report(warehouse: Warehouse, table: str, dictionary: Dictionary, watch: Map
         ((value,),) = warehouse.rows(f"select cast({expression} as double) from {_quoted(table)}")  # noqa: S608
         if value is not None:
             metadata[label] = float(value)
+    metadata |= {title: dg.MetadataValue.md(picture) for title, picture in (pictures or {}).items()}
     return Made(rows, dg.MaterializeResult(asset_key=asset_key(table), metadata=metadata))
 
 

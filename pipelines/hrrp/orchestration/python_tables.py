@@ -13,6 +13,7 @@ import pandas as pd
 
 from hrrp.orchestration import ledger, notes, scoring
 from hrrp.program import Reference
+from hrrp.review.pictures import pictures_of_forecasts
 from hrrp.settings import Settings
 from hrrp.warehouse import Warehouse
 
@@ -23,7 +24,8 @@ Compute = Callable[[Warehouse, Settings, Reference], pd.DataFrame]
 class PythonTable:
     """A table of the warehouse that Python computes. `columns` maps column names to DuckDB types, in order.
 
-    `watch` maps the names of numbers worth watching over time to the SQL expressions that give them.
+    `watch` maps the names of numbers worth watching over time to the SQL expressions that give them; `pictures` draws the table
+    for the asset's page, as Markdown by title.
     """
 
     name: str
@@ -32,6 +34,7 @@ class PythonTable:
     columns: Mapping[str, str]
     compute: Compute
     watch: Mapping[str, str] = field(default_factory=dict)
+    pictures: Callable[[Warehouse], Mapping[str, str]] | None = None
 
 
 PYTHON_TABLES: tuple[PythonTable, ...] = (
@@ -173,6 +176,7 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
             "high": "double",
         },
         compute=scoring.forecasts,
+        pictures=pictures_of_forecasts,
     ),
     PythonTable(
         name="result.forecast_ledger",

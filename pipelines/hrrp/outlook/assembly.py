@@ -122,8 +122,9 @@ def _prior(
     before = history[history["day"] < pd.Timestamp(periods[0].start)]
     if before.empty:
         return 0.0, tau2
-    middle = pd.Timestamp(periods[0].start) + (periods[-1].end - periods[0].start) / 2
-    years = (middle - before["day"].mean()).days / 365.25
+    middle = periods[0].start + (periods[-1].end - periods[0].start) / 2
+    average = date.fromordinal(round(float(_ordinals(before["day"]).mean())))
+    years = (middle - average).days / 365.25
     rows = before["linear_predictor"].to_numpy(dtype=np.float64)
     readmissions = float(before["outcome"].sum()) / (1.0 - unseen)
     return prior_from_history(rows, readmissions, tau2, YEARLY_CORRELATION**years)
