@@ -1,12 +1,13 @@
 """The forecast held against invented hospitals whose truth is known.
 
-    python benchmarks/backtest_simulated.py [--worlds 150] [--hospitals 8] [--draws 2000] [--figure docs/img/outlook_backtest_simulated.svg]
+    python benchmarks/backtest_simulated.py [--worlds 300] [--hospitals 4] [--draws 2000] [--figure FILE.svg]
 
-A world is one future: a national rate that moves, medians, a modifier and cuts that move, and hospitals with a true effect each in six
-measures, invented volumes and case mixes, that discharge patients over three years. The forecast of the two-year period made of the
-last two is asked for on several as-of dates with what is known then (follow-up of 30 days, projected volume). The truth is the whole
-period scored as CMS scores it, with its own year's model. The yardstick is what a hospital has without a forecast: the figure of the
-period that began a year earlier, and the spread of the differences between two such years.
+A world is one future: a national rate that moves, medians, a modifier and cuts that move, and hospitals with a true
+effect each in six measures, invented volumes and case mixes, that discharge patients over four years. The forecast of
+the two-year period made of the last two is asked for on several as-of dates with what is known then (follow-up of 30
+days, projected volume, earlier discharges). The truth is the whole period scored as CMS scores it, with its own year's
+model. The yardstick is what a hospital has without a forecast: the figure of the last period that was over before, and
+the spread of the differences between two such periods. Ratios are compared where they count (25 cases).
 """
 
 from __future__ import annotations
