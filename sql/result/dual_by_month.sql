@@ -45,12 +45,20 @@ months as (
 ),
 
 -- Full months of the extract only, and windows that begin with the first of them.
-window_ends as (
-    select distinct months.month
+last_month as (
+    select date_trunc('month', least(as_of, extract_end) + interval 1 day) - interval 1 month as month
+    from intake.run
+),
+
+first_month as (
+    select min(month) as month
     from months
-    cross join intake.run
-    where last_day(months.month) <= least(run.as_of, run.extract_end)
-    qualify months.month >= min(months.month) over () + interval 11 months
+),
+
+window_ends as (
+    select unnest(generate_series(first_month.month + interval 11 months, last_month.month, interval 1 month)) as month
+    from first_month
+    cross join last_month
 ),
 
 places as (
@@ -65,7 +73,7 @@ known as (
 
 select
     places.ccn,
-    window_ends.month,
+    cast(window_ends.month as date) as month,
     cast(sum(months.dual_stays) as bigint) as dual_stays,
     cast(sum(months.stays) as bigint) as stays,
     sum(months.dual_stays) / sum(months.stays) as dual_proportion
