@@ -123,7 +123,7 @@ def break_even(report: Report) -> str:
             if fewer and not isinstance(fewer, Hidden)
         ]
         listed = f" Shown in full: {', '.join(parts)}, to contribute nothing." if parts else ""
-        return f"Together over all measures it is withheld, because it rests on small counts.{listed}"
+        return f"How many fewer would mean no penalty is withheld: it rests on small counts.{listed}"
     if total is None:
         return "No penalty is out of reach in this period: the readmissions still to come are too few."
     if total == 0:

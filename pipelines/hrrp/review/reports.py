@@ -42,7 +42,7 @@ from hrrp.review.suppression import (
 from hrrp.settings import Settings
 from hrrp.warehouse import Warehouse, open_warehouse
 
-OUTCOME_DAYS = "outcome_days"
+OUTCOME_DAYS, FOLLOW_UP_THROUGH = "outcome_days", "follow_up_through"
 PATIENT_WARNING = (
     "holds rows of single patients (protected health information): it is readable by its owner alone; keep it that way."
 )
@@ -157,9 +157,17 @@ def stand_ins(notes: Iterable[str]) -> str:
 
 
 def read_report(
-    warehouse: Warehouse, reference: Reference, ccn: str, program_year: int, *, patient_level: bool = False
+    warehouse: Warehouse,
+    reference: Reference,
+    ccn: str,
+    program_year: int,
+    *,
+    patient_level: bool = False,
+    parameters: Mapping[str, Any] | None = None,
 ) -> Report:
     """Read and, below patient level, suppress what the documents of one hospital and program year hold.
+
+    `parameters` are the site's overrides of rule parameters, as the run had them.
 
     Raises UsageError where the run has no such hospital or program year.
     """
@@ -172,7 +180,10 @@ def read_report(
             "select distinct program_year from result.forecast_inputs where ccn = $ccn order by 1", {"ccn": ccn}
         )
     ]
-    seen = EVERYTHING if patient_level else disclosure(warehouse, reference, ccn, run_years)
+    own = parameters or {}
+    spans = _known_spans(warehouse, reference, run_years, own)
+    dual_spans = _known_spans(warehouse, reference, run_years, own, followed_up=False)
+    seen = EVERYTHING if patient_level else disclosure(warehouse, ccn, spans)
     years = {year: _year(warehouse, year, ccn, seen) for year in run_years}
     forecast, measures = years[program_year]
     published_year, source, published = _published(warehouse, program_year, ccn, patient_level)
@@ -189,7 +200,7 @@ def read_report(
         closed=tuple(m for m in MEASURES if seen.state(program_year, m) is not Shown.OPEN),
         share_of_period=float(start.share_of_period),
         exempt=bool(forecast["exempt"]),
-        table_1=_table_1(warehouse, reference, ccn, program_year, run_years, forecast, patient_level),
+        table_1=_table_1(warehouse, ccn, program_year, dual_spans, forecast, patient_level),
         cap=float(start.national.cap),
         annual_payments=forecast["annual_base_operating_payments"],
         forecast=forecast,
@@ -197,7 +208,7 @@ def read_report(
         measures=measures,
         national_rates=rates.value,
         national_rates_year=rates.year_used,
-        flows=_flows(warehouse, reference, ccn, program_year, run_years, seen),
+        flows=_flows(warehouse, ccn, program_year, spans, seen),
         meanings=dict(warehouse.rows("select reason, meaning from reference.reason_codes order by position")),
         break_even=_break_even(break_even_document(start), seen, program_year),
         published_year=published_year,
@@ -207,7 +218,7 @@ def read_report(
     )
 
 
-def disclosure(warehouse: Warehouse, reference: Reference, ccn: str, years: Iterable[int]) -> Disclosure:
+def disclosure(warehouse: Warehouse, ccn: str, spans: Mapping[int, tuple[date, date]]) -> Disclosure:
     """What a reader without patient level sees of one hospital, over all program years of the run at once."""
     rows = warehouse.read("select * from result.hospital_measures where ccn = $ccn", {"ccn": ccn})
     idle = {
@@ -219,20 +230,27 @@ def disclosure(warehouse: Warehouse, reference: Reference, ccn: str, years: Iter
             {"ccn": ccn},
         )
     }
-    spans = {year: _known_span(warehouse, reference, year) for year in years}
     return disclose([{str(k): known(v) for k, v in row.items()} for row in rows.to_dict(orient="records")], spans, idle)
 
 
-def _known_span(
-    warehouse: Warehouse, reference: Reference, year: int, follow_up: int | None = None
-) -> tuple[date, date]:
-    """First day, and day after the last, of the year's discharges whose outcome is known (or, with 0 days, that are known)."""
-    if follow_up is None:
-        follow_up = int(reference.parameters()[OUTCOME_DAYS].value)
-    ((extract_end,),) = warehouse.rows("select extract_end from intake.run")
-    rules = reference.program_year(year)
-    last = min(rules.end, extract_end - timedelta(days=follow_up))
-    return rules.start, max(last, rules.start) + timedelta(days=1)
+def _known_spans(
+    warehouse: Warehouse,
+    reference: Reference,
+    years: Iterable[int],
+    parameters: Mapping[str, Any],
+    *,
+    followed_up: bool = True,
+) -> dict[int, tuple[date, date]]:
+    """By program year the first day, and the day after the last, of its discharges whose outcome is known (or that are known)."""
+    rules = reference.parameters(parameters)
+    ((as_of, extract_end),) = warehouse.rows("select as_of, extract_end from intake.run")
+    last = as_of if rules[FOLLOW_UP_THROUGH].value == "as_of" else min(as_of, extract_end)
+    last = last - timedelta(days=int(rules[OUTCOME_DAYS].value)) if followed_up else min(as_of, extract_end)
+    spans = {}
+    for year in years:
+        of_year = reference.program_year(year)
+        spans[year] = (of_year.start, max(min(of_year.end, last), of_year.start) + timedelta(days=1))
+    return spans
 
 
 def _year(
@@ -264,10 +282,9 @@ def _year(
 
 def _table_1(
     warehouse: Warehouse,
-    reference: Reference,
     ccn: str,
     program_year: int,
-    years: Iterable[int],
+    spans: Mapping[int, tuple[date, date]],
     totals: Mapping[str, Any],
     patient_level: bool,
 ) -> dict[str, Any]:
@@ -280,12 +297,10 @@ def _table_1(
             "select program_year, dual_stays, stays from payment.dual_proportions where ccn = $ccn", {"ccn": ccn}
         )
     }
-    for year in years:
+    for year, span in spans.items():
         some, all_of = counts.get(year, (None, None))
         is_known = some is not None and all_of is not None
-        may_see = patient_level or (
-            is_known and ties.admit(*_known_span(warehouse, reference, year, 0), (some, all_of, all_of - some))
-        )
+        may_see = patient_level or (is_known and ties.admit(*span, (some, all_of, all_of - some)))
         if year == program_year:
             dual, stays = (some, all_of) if may_see or not is_known else (HIDDEN, HIDDEN)
             proportion = proportion if may_see or not is_known else HIDDEN
@@ -302,10 +317,9 @@ def _table_1(
 
 
 def _flows(
-    warehouse: Warehouse, reference: Reference, ccn: str, program_year: int, years: Iterable[int], seen: Disclosure
+    warehouse: Warehouse, ccn: str, program_year: int, spans: Mapping[int, tuple[date, date]], seen: Disclosure
 ) -> dict[str, Flow]:
     """Where the judged stays of each measure went, by first reason, in the order in which the reasons are asked."""
-    spans = {year: _known_span(warehouse, reference, year) for year in years}
     counts: dict[str, dict[int, dict[str, int]]] = {measure: {year: {} for year in spans} for measure in MEASURES}
     for year, measure, reason, stays in warehouse.rows(
         "select program_year, measure, first_reason, stays from cohort.measure_counts "
@@ -465,8 +479,12 @@ def write_reports(
     folder = folder or settings.out / "reports"
     reference = Reference(settings.site_reference)
     with open_review(settings) as warehouse:
-        report = read_report(warehouse, reference, ccn, program_year)
-        whole = read_report(warehouse, reference, ccn, program_year, patient_level=True) if patients else report
+        report = read_report(warehouse, reference, ccn, program_year, parameters=settings.parameters)
+        whole = (
+            read_report(warehouse, reference, ccn, program_year, patient_level=True, parameters=settings.parameters)
+            if patients
+            else report
+        )
     stem = f"hrrp_{ccn}_FY{program_year}"
     workbook = folder / f"{stem}{'_patients' if patients else ''}.xlsx"
     brief, printed = folder / f"{stem}.html", folder / f"{stem}.pdf"
