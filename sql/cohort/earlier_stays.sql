@@ -37,10 +37,7 @@ history as (
 )
 
 select
-    history.stay_key,
-    history.earlier_stay_key,
-    earlier.discharge_date < judged.admit_date as is_strictly_before
+    stay_key,
+    earlier_stay_key
 from history
-inner join judged using (stay_key)
-inner join cohort.stays as earlier on history.earlier_stay_key = earlier.stay_key
-order by history.stay_key, history.earlier_stay_key
+order by stay_key, earlier_stay_key

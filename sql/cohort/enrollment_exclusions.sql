@@ -11,8 +11,8 @@ judged as (
         program_years.medicare_advantage,
         year(period_stays.admit_date) * 12 + month(period_stays.admit_date) as admission_month,
         year(period_stays.last_discharge_date) * 12 + month(period_stays.last_discharge_date) as discharge_month,
-        cast(period_stays.last_discharge_date + $enrollment_days_after::integer as date) as follow_up_end,
-        stays.death_date
+        cast(period_stays.last_discharge_date + $outcome_days::integer as date) as follow_up_end,
+        stays.death_date - period_stays.last_discharge_date as days_to_death
     from cohort.period_stays
     inner join cohort.stays using (stay_key)
     inner join reference.program_years using (program_year)
@@ -85,7 +85,7 @@ died_within_follow_up as (
         measure,
         stay_key
     from judged
-    where death_date between follow_up_end - $enrollment_days_after and follow_up_end
+    where days_to_death between 0 and $enrollment_days_after
 ),
 
 last_known_day as (
@@ -105,10 +105,9 @@ not_over_yet as (
         judged.stay_key
     from judged
     inner join last_known_day on judged.follow_up_end > last_known_day.last_day
-    left join died_within_follow_up as died using (program_year, measure, stay_key)
     where
-        died.stay_key is null
-        or not $death_completes_follow_up
+        not $death_completes_follow_up
+        or coalesce(judged.days_to_death not between 0 and $outcome_days, true)
 )
 
 select

@@ -24,7 +24,7 @@ principal_diagnoses as (
     where is_principal
 ),
 
--- Without a payer on the stay, enrollment in the month of admission names it; without that month it stays unknown.
+-- Without a payer on the stay, enrollment in the month of admission names it; who is not enrolled has another payer.
 without_payer as (
     select distinct person_key
     from staging.stays
@@ -38,6 +38,12 @@ enrolled_payers as (
         case when ffs then 'FFS' when ma then 'MA' else 'other' end as payer
     from staging.enrollment
     semi join without_payer using (person_key)
+),
+
+enrollment_file as (
+    select coalesce(bool_or(present), false) as is_present
+    from intake.inputs
+    where input = 'enrollment'
 )
 
 select
@@ -54,7 +60,11 @@ select
     -- Short-term acute hospitals, critical access hospitals among them, take part in transfers and readmissions.
     stays.is_short_term_acute or stays.is_cah as is_acute,
     stays.is_short_term_acute and not stays.is_cah as is_index_hospital,
-    coalesce(stays.payer, enrolled_payers.payer) as payer,
+    coalesce(
+        stays.payer,
+        enrolled_payers.payer,
+        case when enrollment_file.is_present then 'other' end
+    ) as payer,
     -- Age in whole years between birth and admission.
     year(stays.admit_date) - year(persons.birth_date)
     - case
@@ -71,6 +81,7 @@ from merged
 inner join staging.stays using (stay_key)
 inner join staging.persons using (person_key)
 inner join reference.discharge_status_codes on merged.discharge_status = discharge_status_codes.code
+cross join enrollment_file
 left join principal_diagnoses using (stay_key)
 left join enrolled_payers
     on

@@ -1,4 +1,4 @@
--- Transfer chains: a chain is a run of transfer pairs, from stay to next stay. One row for each stay and each later stay of its chain.
+-- Transfer chains: a chain is a run of transfer pairs. One row for each stay and each later stay of its chain.
 with recursive
 
 chains as (

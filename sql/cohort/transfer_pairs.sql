@@ -17,10 +17,9 @@ departures as (
         and ended <> 'died'
 )
 
--- The first such admission is where the patient went.
 select
     departures.stay_key as from_stay_key,
-    min(arrivals.stay_key) as to_stay_key
+    arrivals.stay_key as to_stay_key
 from departures
 inner join cohort.stays as arrivals
     on
@@ -32,5 +31,4 @@ where
     and departures.ccn <> arrivals.ccn
     -- Pairs only go forward, in order of admission, discharge and stay id.
     and departures.stay_key < arrivals.stay_key
-group by departures.stay_key
-order by from_stay_key, to_stay_key
+order by from_stay_key, to_stay_key, to_stay_key

@@ -30,13 +30,6 @@ months as (
     cross join extract_start
 ),
 
--- Where the extract names no payer at all, every stay counts as fee for service.
-enrollment_file as (
-    select coalesce(bool_or(present), false) as is_present
-    from intake.inputs
-    where input = 'enrollment'
-),
-
 payments as (
     select
         stays.ccn,
@@ -45,10 +38,10 @@ payments as (
         / any_value(date_diff('month', months.start_date, months.end_date)) as annual_payments
     from cohort.stays
     inner join months on stays.discharge_date >= months.start_date and stays.discharge_date < months.end_date
-    cross join enrollment_file
     where
         stays.is_index_hospital
-        and (stays.payer = 'FFS' or (stays.payer is null and not enrollment_file.is_present))
+        -- Where the extract names no payer at all, every stay counts as fee for service.
+        and coalesce(stays.payer, 'FFS') = 'FFS'
     group by stays.ccn
 ),
 

@@ -1,14 +1,5 @@
 -- Every Medicare stay at an ordinary acute hospital that is discharged within an applicable period of this run, whatever its
 -- diagnosis: what the dual proportion and the DRG payment ratio are taken from. Quarters under an exception are dropped.
-with
-
--- Where the extract names no payer at all, every stay counts as Medicare.
-enrollment_file as (
-    select coalesce(bool_or(present), false) as is_present
-    from intake.inputs
-    where input = 'enrollment'
-)
-
 select
     applicable_periods.program_year,
     stays.stay_key,
@@ -22,7 +13,6 @@ select
 from cohort.stays
 inner join reference.applicable_periods
     on stays.discharge_date between applicable_periods.start_date and applicable_periods.end_date
-cross join enrollment_file
 semi join intake.run_program_years using (program_year)
 anti join staging.excluded_quarters
     on
@@ -30,4 +20,5 @@ anti join staging.excluded_quarters
         and excluded_quarters.ccn in (stays.ccn, stays.reported_ccn)
 where
     stays.is_index_hospital
-    and (stays.payer in ('FFS', 'MA') or (stays.payer is null and not enrollment_file.is_present))
+    -- Where the extract names no payer at all, every stay counts as Medicare.
+    and coalesce(stays.payer, 'FFS') in ('FFS', 'MA')

@@ -23,8 +23,7 @@ codes_needed as (
 inpatient as (
     select
         indexed.stay_key,
-        diagnoses.code,
-        earlier_stays.is_strictly_before
+        diagnoses.code
     from indexed
     inner join cohort.earlier_stays using (stay_key)
     inner join cohort.stay_parts on earlier_stays.earlier_stay_key = stay_parts.stay_key
@@ -36,8 +35,7 @@ inpatient as (
 other_claims as (
     select
         indexed.stay_key,
-        history_diagnoses.code,
-        true as is_strictly_before
+        history_diagnoses.code
     from indexed
     inner join staging.history_diagnoses
         on
@@ -45,17 +43,14 @@ other_claims as (
             and history_diagnoses.service_date >= indexed.admit_date - $lookback_days::integer
             and indexed.admit_date > history_diagnoses.service_date
     semi join codes_needed on history_diagnoses.code = codes_needed.code
-),
-
-found as (
-    select * from inpatient
-    union all
-    select * from other_claims
 )
 
 select
     stay_key,
-    code,
-    bool_or(is_strictly_before) as is_strictly_before
-from found
-group by stay_key, code
+    code
+from inpatient
+union
+select
+    stay_key,
+    code
+from other_claims

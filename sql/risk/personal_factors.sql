@@ -39,7 +39,7 @@ found as (
         index_stays.measure,
         index_stays.stay_key,
         'two_procedures' as variable_key,
-        if(joints.procedures = $most_hip_knee_procedures, 1.0, 0.0) as value
+        if(joints.procedures = 2, 1.0, 0.0) as value
     from risk.index_stays
     inner join joints using (stay_key)
 )

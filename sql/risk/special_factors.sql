@@ -65,7 +65,7 @@ on_index_stay_or_before_as_secondary as (
         and index_codes.is_secondary
 ),
 
--- ... or the history. history: strictly before the day of admission, and never the index stay itself.
+-- ... or the history. history: strictly before the index stay, which itself never counts.
 in_history as (
     select
         index_stays.measure,
@@ -79,9 +79,7 @@ in_history as (
             index_stays.measure = variable_codes.measure
             and history_codes.code = variable_codes.code
             and variable_codes.code_system = 'ICD10CM'
-    where
-        variable_codes.place in ('any', 'any_secondary')
-        or (variable_codes.place = 'history' and history_codes.is_strictly_before)
+    where variable_codes.place in ('any', 'any_secondary', 'history')
 ),
 
 -- procedure_12m: a procedure of the 12 months before.

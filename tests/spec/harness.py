@@ -29,6 +29,7 @@ from hrrp.warehouse import SqlStep, Warehouse, load_steps, open_warehouse
 
 Rows = Sequence[Mapping[str, Any]]
 
+GROUPS = ("staging", "cohort", "risk", "payment")
 _OPEN = ExitStack()
 
 
@@ -65,11 +66,12 @@ def run_cohort(
 
 @cache
 def runnable_steps(folder: Path | None = None) -> tuple[SqlStep, ...]:
-    """The SQL steps that need no table made by Python, upstreams first."""
+    """The SQL steps of staging, cohort, risk and payment that need no table made by Python, upstreams first."""
     made: set[str] = set()
     found = []
     for step in load_steps(folder):
-        if all(up in made or up.split(".")[0] in {"intake", "reference"} for up in step.upstreams):
+        known = all(up in made or up.split(".")[0] in {"intake", "reference"} for up in step.upstreams)
+        if known and step.group in GROUPS:
             made.add(step.name)
             found.append(step)
     return tuple(found)

@@ -184,14 +184,14 @@ RULES = (
             b    HF      enrollment_before
             c    HF      enrollment_before
             d    HF      index
-            e    HF      enrollment_before
+            e    HF      payer,enrollment_before
             f    HF      enrollment_before
         """,
     ),
     Rule(
         "Medicare Advantage counts from FY2027",
         "Months in Medicare Advantage and stays paid by it count from FY2027, and not before. Without a payer on the stay, "
-        "enrollment in the month of admission names it; a month that is missing names none.",
+        "enrollment in the month of admission names it; who is not enrolled in it has another payer.",
         stays="""
             stay person in         out        dx    payer
             a    ann    2025-03-01 2025-03-04 I50.9 FFS
@@ -213,7 +213,7 @@ RULES = (
             b    HF      index
             c    HF      payer
             d    HF      index
-            e    HF      enrollment_before
+            e    HF      payer,enrollment_before
             f    HF      index
         """,
     ),

@@ -305,8 +305,7 @@ RULES = (
     ),
     Rule(
         "Place: history",
-        "A history of COVID-19 is U07.1 strictly before the day of admission (on the index admission it is none, nor on an earlier stay "
-        "that ends on that day), or Z86.16 on either.",
+        "A history of COVID-19 is U07.1 before the index admission (on it, it is none), or Z86.16 on either.",
         confidence="medium",
         stays="""
             stay person in         out        dx
@@ -328,7 +327,7 @@ RULES = (
             b    HF      index   hx_covid
             c    HF      index   hx_covid
             e    HF      index   hx_covid
-            g    HF      index   !hx_covid,diabetes
+            g    HF      index   hx_covid,diabetes
         """,
     ),
 )

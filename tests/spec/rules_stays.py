@@ -220,9 +220,9 @@ RULES = (
         """,
     ),
     Rule(
-        "From stay to next stay",
-        "The first admission that makes a pair is where the patient went. A return to that hospital for another diagnosis is a "
-        "readmission and no further transfer: here from the second hospital, where the chain of the bypass ends.",
+        "Two stays at the receiving hospital",
+        "The date rule decides for any two stays: here both stays at the second hospital begin within a day of the discharge from the "
+        "first one, so the chain ends with the later of them.",
         confidence="medium",
         stays="""
             stay ccn    in         out        dx     px
@@ -232,8 +232,8 @@ RULES = (
         """,
         expect="""
             stay measure verdict return outcome
-            a    CABG    index   c      planned
-            c    THA_TKA index   -      -
+            a    CABG    index          -      -
+            c    THA_TKA transferred_in -      -
         """,
     ),
     Rule(
