@@ -304,3 +304,49 @@ def test_adopting_a_known_year_keeps_the_modifiers_further_digits(run: Run, cms_
     code, _, _ = run(cms_dir / "fy2025_hrrp_supplemental.csv", "--adopt", "--site", tmp_path / "site")
     assert code == 0
     assert Reference(tmp_path / "site").neutrality_modifier(2025).value == 0.96524016588985
+
+
+def test_the_outlook_gives_the_next_years_as_distributions(run: Run) -> None:
+    code, out, _ = run(NEWEST, "--outlook", "--json")
+    document = json.loads(out)
+    assert code == 0
+    for row in document["rows"]:
+        assert list(row["outlook"]) == ["2028", "2029", "2030"]
+        for figures in row["outlook"].values():
+            low, high = figures["payment_reduction_interval"]
+            assert 0 <= low <= figures["payment_reduction_median"] <= high <= 0.03
+            assert figures["paf_interval"] == [pytest.approx(1 - high), pytest.approx(1 - low)]
+            assert 0 <= figures["chance_of_penalty"] <= 1
+            assert sum(figures["chance_of_peer_group"].values()) == pytest.approx(1, abs=1e-5)
+            assert tuple(figures["measures"]) == MEASURES
+    # FY2028 shares a year with FY2027's two; FY2029 shares nothing, and its ranges are no narrower.
+    first = document["rows"][0]["outlook"]
+    assert first["2028"]["share_of_period_already_printed"] == pytest.approx(0.5, abs=0.01)
+    assert first["2029"]["share_of_period_already_printed"] == 0.0
+    widths = [
+        {
+            year: high - low
+            for year, (low, high) in ((y, r["outlook"][y]["measures"]["HF"]["err_interval"]) for y in r["outlook"])
+        }
+        for r in document["rows"]
+        if r["measures"]["HF"]["err"]
+    ]
+    assert all(width["2028"] < width["2029"] for width in widths)
+    assert any("--pdc" in note for note in document["notes"])
+
+
+def test_the_outlook_is_shown_hospital_by_hospital(run: Run) -> None:
+    ccn = json.loads(run(NEWEST, "--json")[1])["rows"][0]["ccn"]
+    code, out, _ = run(NEWEST, "--outlook", "--ccn", ccn)
+    assert code == 0
+    assert "Outlook from public files alone" in out
+    assert "FY2030" in out
+    code, _, err = run(NEWEST, "--outlook")
+    assert code == 2
+    assert "--ccn" in err
+
+
+def test_no_outlook_without_peer_groups(run: Run) -> None:
+    code, _, err = run(FILES / "fy2013_zero_err_maryland.txt", "--outlook", "--json")
+    assert code == 10
+    assert "FY2019 or later" in err
