@@ -42,6 +42,7 @@ from scipy.special import expit
 
 from hrrp.errors import ConvergenceError, InputContractError, UsageError
 from hrrp.model import estimation
+from hrrp.model.blocked import cross_product, quadratic_forms
 from hrrp.model.likelihood import METHODS, RSPL, kernel_name
 from hrrp.model.packing import PackedStays
 
@@ -349,7 +350,7 @@ class _Batch:
         mean = (self.C / self.base_S).astype(np.float32)
         leverage = np.empty_like(shifts)
         for r, inverse in enumerate(_solve_each(A, np.broadcast_to(np.eye(self.stays.p), A.shape)).astype(np.float32)):
-            leverage[:, r] = ((mean @ inverse) * mean).sum(axis=1)
+            leverage[:, r] = quadratic_forms(mean, inverse)
         return self.kernel.ratio_pass(
             self.stays, self.parameters, self.t, self.multiplicity, self.effect, shifts, leverage
         )
@@ -389,7 +390,7 @@ def hospital_information(stays: PackedStays, full: estimation.Estimate, method: 
         score[here] = np.add.reduceat(X * row[:, None].astype(np.float32), start, axis=0)
         weighted = X * w[:, None].astype(np.float32)
         for j, a, n in zip(here, start, sizes, strict=True):
-            information[j] = X[a : a + n].T @ weighted[a : a + n]
+            information[j] = cross_product(X[a : a + n], weighted[a : a + n])
     return information, score
 
 

@@ -47,6 +47,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from hrrp.errors import ConvergenceError, InputContractError
+from hrrp.model.blocked import combined, cross_product, quadratic_forms, weighted_sum
 from hrrp.model.likelihood import LAPLACE, METHODS, RSPL, Sums, one_pass
 from hrrp.model.packing import PackedStays
 
@@ -115,18 +116,27 @@ class Normal:
         if not (diagonal > 0.0).all():
             raise np.linalg.LinAlgError
         self.scale = 1.0 / np.sqrt(diagonal)
-        self.factor = cho_factor(A * np.outer(self.scale, self.scale), lower=True)
+        self.scaled = A * np.outer(self.scale, self.scale)
+        self.factor = cho_factor(self.scaled, lower=True)
 
     def solve(self, right: Floats) -> Floats:
-        scale = self.scale if right.ndim == 1 else self.scale[:, None]
-        return np.asarray(scale * cho_solve(self.factor, scale * right))
+        """A^-1 r for one vector r."""
+        return np.asarray(self.scale * cho_solve(self.factor, self.scale * right))
 
     def squares(self, rows: Floats) -> Floats:
         """c'A^-1 c for each row c."""
-        return np.asarray(((rows @ self.inverse()) * rows).sum(axis=1))
+        return quadratic_forms(rows, self.inverse())
 
     def inverse(self) -> Floats:
-        return self.solve(np.eye(len(self.scale)))
+        inverse = np.linalg.inv(self.scaled)
+        return np.asarray(0.5 * (inverse + inverse.T) * np.outer(self.scale, self.scale))
+
+
+def swept(G: Floats, C: Floats, D: Floats) -> Floats:
+    """A = G - sum D C C', symmetric to the last digit."""
+    root = C * np.sqrt(D)[:, None]
+    A = G - cross_product(root, root)
+    return 0.5 * (A + A.T)
 
 
 def determined_columns(G: Floats) -> list[tuple[int, list[int]]]:
@@ -220,17 +230,16 @@ class _LinearMixedModel:
         self.S, self.R, self.u, self.C, self.G = sums.S, sums.R, sums.effect, C, G
         self.restricted, self.pearson, self.degrees = restricted, pearson, stays_less_p
         self.a = self.S * self.u + self.R
-        self.fixed = sums.score + C.T @ self.u
+        self.fixed = sums.score + weighted_sum(C, self.u)
 
     def at(self, t: float) -> _Solution:
         k = 1.0 / (1.0 + t * self.S)
         D = t * k
-        root = self.C * np.sqrt(D)[:, None]
-        A = self.G - root.T @ root
+        A = swept(self.G, self.C, D)
         normal = Normal(A)
-        right = self.fixed - self.C.T @ (D * self.a)
+        right = self.fixed - weighted_sum(self.C, D * self.a)
         change = normal.solve(right)
-        residual = k * (self.a - self.C @ change)
+        residual = k * (self.a - combined(self.C, change))
         scale = 1.0
         if self.pearson is not None:
             square = np.sum(self.u * (self.S * self.u + 2.0 * self.R) - D * self.a**2) + self.pearson - right @ change
@@ -525,9 +534,8 @@ def marginal(
 def _starting_inverse(sums: Sums, t: float) -> Floats:
     assert sums.C is not None and sums.G is not None
     D = t / (1.0 + t * sums.S)
-    A = sums.G - (sums.C * D[:, None]).T @ sums.C
-    inverse = np.zeros((len(A) + 1,) * 2)
-    inverse[:-1, :-1] = Normal(A).inverse()
+    inverse = np.zeros((len(sums.G) + 1,) * 2)
+    inverse[:-1, :-1] = Normal(swept(sums.G, sums.C, D)).inverse()
     inverse[-1, -1] = 1.0 / max(0.5 * float(np.sum((D * sums.S) ** 2)), 1e-6)
     return inverse
 
@@ -549,8 +557,7 @@ def _at_maximum(
     t = math.exp(x[-1])
     sums = one_pass(stays, x[:-1], t, effect, METHODS[method], nodes=nodes, information=True)
     assert sums.C is not None and sums.G is not None
-    D = t / (1.0 + t * sums.S)
-    A = sums.G - (sums.C * D[:, None]).T @ sums.C
+    A = swept(sums.G, sums.C, t / (1.0 + t * sums.S))
     return Estimate(method, nodes, x[:-1], t, 1.0, sums, A, math.nan, tuple(history))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hrrp.model.blocked import combined, cross_product, weighted_sum
 from hrrp.model.likelihood import AGQ, LAPLACE, BlockSums
 from hrrp.model.packing import HospitalBlock, cut
 
@@ -81,7 +82,7 @@ def _chunk(
         """A hospital's value at each of its stays."""
         return np.repeat(values, sizes)
 
-    eta = intercept + block.numbers @ slopes + table[block.codes].sum(axis=1)
+    eta = intercept + combined(block.numbers, slopes) + table[block.codes].sum(axis=1)
     odds = np.exp(np.clip(eta, -LARGEST_EXPONENT, LARGEST_EXPONENT))
     vy = v * y
     observed = total(vy)
@@ -133,13 +134,13 @@ def _chunk(
     if information:
         weighted = with_one * w[:, None]
         C = np.hstack([np.add.reduceat(weighted, first), _flags_of_hospitals(block, w, bits)])
-        numbers_numbers = with_one.T @ weighted
+        numbers_numbers = cross_product(with_one, weighted)
         numbers_codes = np.array([histogram(block.codes, column, entries) for column in weighted.T])
         code_pairs = _pairs(block.codes, w, bits)
     return BlockSums(
         log_likelihood,
         score_log_tau2,
-        with_one.T @ row,
+        weighted_sum(with_one, row),
         score_codes,
         u,
         S,

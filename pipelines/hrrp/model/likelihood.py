@@ -46,6 +46,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hrrp.model.blocked import product
 from hrrp.model.packing import PackedStays
 
 Floats = NDArray[np.float64]
@@ -208,7 +209,8 @@ def _folded_information(stays: PackedStays, sums: BlockSums) -> Floats:
         matrix[rows, rows] = (bit * by_code[0, high][:, None]).T @ bit
         for low in range(high):
             columns = slice(q1 + low * bits, q1 + (low + 1) * bits)
-            matrix[columns, rows] = (bit.T @ sums.code_pairs[pair].reshape(size, size) @ bit).T
+            by_high = product(sums.code_pairs[pair].reshape(size, size), bit)  # folded over the lower group
+            matrix[columns, rows] = by_high.T @ bit
             pair += 1
     matrix = matrix[: stays.p, : stays.p]
     upper = np.triu(matrix)

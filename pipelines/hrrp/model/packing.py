@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hrrp.errors import InputContractError
+from hrrp.model.blocked import combined
 
 Floats = NDArray[np.float64]
 
@@ -158,7 +159,7 @@ class PackedStays:
     def linear_predictor(self, coefficients: Floats) -> Floats:
         """Intercept + b'z of every stay in sorted order, hospital effect zero."""
         intercept, slopes, table = self.parts(coefficients)
-        eta = intercept + self.rows.numbers @ slopes
+        eta = intercept + combined(self.rows.numbers, slopes)
         for group in range(self.groups):
             eta += table[self.rows.codes[:, group]]
         return eta
