@@ -158,11 +158,14 @@ class Disclosure:
 
     def is_coarse(self, program_year: int) -> bool:
         """Whether a hidden measure may be part of the year's totals, which then have fewer digits."""
-        return any(
-            state is not Shown.OPEN and (year, measure) not in self.idle
-            for (year, measure), state in self.states.items()
-            if year == program_year
-        ) and not self.everything
+        return (
+            any(
+                state is not Shown.OPEN and (year, measure) not in self.idle
+                for (year, measure), state in self.states.items()
+                if year == program_year
+            )
+            and not self.everything
+        )
 
     def admit_window(self, measure: str, start: date, end: date, cases: int, readmissions: int) -> bool:
         """Whether a further stretch of days may be shown beside everything shown so far."""
@@ -237,7 +240,17 @@ def _withhold_a_second(
 
 # Figures of a measure that have no patient's outcome in them, or are national.
 _ALWAYS = frozenset(
-    {"program_year", "measure", "ccn", "name", "peer_group", "peer_group_median", "tau2", "expected", "penalty_indicator"}
+    {
+        "program_year",
+        "measure",
+        "ccn",
+        "name",
+        "peer_group",
+        "peer_group_median",
+        "tau2",
+        "expected",
+        "penalty_indicator",
+    }
 )
 _SHARES = frozenset({"drg_payment_ratio", "contribution", "contribution_median", "contribution_interval"})
 _CHANCES = frozenset({"chance_of_contribution", "chance_of_25_cases"})
@@ -301,9 +314,7 @@ def hide_total(row: Mapping[str, Any], coarse: bool) -> dict[str, Any]:
     for name, value in row.items():
         if value is None:
             continue
-        if name.startswith("payment_reduction"):
-            shown[name] = _rounded(value, 3)
-        elif name.startswith("paf"):
+        if name.startswith(("payment_reduction", "paf")):
             shown[name] = _rounded(value, 3)
         elif name.startswith("chance"):
             shown[name] = (
@@ -361,7 +372,7 @@ def fold_flow(
         folded.append(next_smallest)
     closed = Flow(HIDDEN, HIDDEN, {}, HIDDEN)
     hopeless = bool(folded) and not _admissible(folded, shown, spans)
-    flows = {year: closed for year in years}
+    flows = dict.fromkeys(years, closed)
     for year, counts in shown.items():
         included = counts.get("included", 0)
         if hopeless:

@@ -1,0 +1,425 @@
+"""Charts as SVG, drawn on the server: no script, no outside request, colours and type from the page's stylesheet by class.
+
+Each function takes plain figures and returns one `<svg>` with a title and a description; the page puts the same figures into a table
+beside it. A hidden or unknown figure is never drawn. Nothing is told by colour alone: what costs is filled and labelled, what does
+not is hollow, medians are ticks, ranges are lines.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from hrrp.review import figures
+from hrrp.review.suppression import Hidden
+
+WIDTH = 640
+NAMES = {"AMI": "AMI", "COPD": "COPD", "HF": "HF", "PN": "Pneumonia", "CABG": "CABG", "THA_TKA": "THA/TKA"}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A linear scale from values to places."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        share = (min(max(value, self.low), self.high) - self.low) / ((self.high - self.low) or 1.0)
+        return round(self.start + share * (self.end - self.start), 1)
+
+
+def known(value: Any) -> bool:
+    """Whether there is a figure to draw."""
+    return not isinstance(value, Hidden) and value is not None and math.isfinite(value)
+
+
+def steps(low: float, high: float, about: int = 5) -> list[float]:
+    """Round values between low and high, about so many, for an axis."""
+    span = max(high - low, 1e-9)
+    size = 10.0 ** math.floor(math.log10(span / about))
+    size *= next(factor for factor in (1, 2, 2.5, 5, 10) if span / (size * factor) <= about)
+    first = math.ceil(low / size - 1e-9)
+    return [round(k * size, 10) for k in range(first, math.floor(high / size + 1e-9) + 1)]
+
+
+def _svg(name: str, width: float, height: float, title: str, description: str, parts: Sequence[str]) -> Markup:
+    label = f"chart-{name}"
+    return Markup(
+        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img" '
+        f'aria-labelledby="{label}-title {label}-desc" class="chart">'
+        f'<title id="{label}-title">{escape(title)}</title><desc id="{label}-desc">{escape(description)}</desc>'
+        + "".join(parts)
+        + "</svg>"
+    )
+
+
+def _text(x: float, y: float, text: Any, css: str = "", anchor: str = "start") -> str:
+    classes = f' class="{css}"' if css else ""
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{classes}>{escape(text)}</text>'
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
+    return f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" class="{css}"/>'
+
+
+def _rect(x: float, y: float, width: float, height: float, css: str, radius: float = 2) -> str:
+    return f'<rect x="{x:g}" y="{y:g}" width="{max(width, 0):g}" height="{max(height, 0):g}" rx="{radius:g}" class="{css}"/>'
+
+
+def _dot(x: float, y: float, css: str, radius: float = 4.5) -> str:
+    return f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" class="{css}"/>'
+
+
+def _path(points: Sequence[tuple[float, float]], css: str) -> str:
+    return f'<polyline points="{" ".join(f"{x:g},{y:g}" for x, y in points)}" class="{css}"/>'
+
+
+def fan(rows: Sequence[Mapping[str, Any]], cap: float, selected: int) -> Markup:
+    """The payment reduction of each program year: 90 % range as a bar, the middle as a tick with its figure."""
+    known_rows = [row for row in rows if known(row["high"])]
+    top = max([row["high"] for row in known_rows] + [0.002])
+    top = cap if top > 0.6 * cap else min(cap, steps(0, top * 1.25, 4)[-1] or top)
+    left, right, row_height, head = 76, 60, 52, 8
+    height = head + row_height * len(rows) + 34
+    x = Scale(0, top, left, WIDTH - right)
+    parts = []
+    for value in steps(0, top, 6):
+        parts += [
+            _line(x(value), head, x(value), height - 30, "grid"),
+            _text(x(value), height - 12, f"{value * 100:g} %", "tick", "middle"),
+        ]
+    if top >= cap:
+        parts += [_line(x(cap), head, x(cap), height - 30, "cap"), _text(x(cap) + 6, head + 10, "cap", "tick")]
+    said = []
+    for k, row in enumerate(rows):
+        y = head + row_height * k + row_height / 2
+        css = "own" if row["program_year"] == selected else "other"
+        parts.append(
+            _text(left - 12, y + 4, f"FY{row['program_year']}", "label strong" if css == "own" else "label", "end")
+        )
+        if not known(row["high"]):
+            parts.append(_text(left + 6, y + 4, "not known", "tick"))
+            continue
+        low, middle, high = x(row["low"]), x(row["likely"]), x(row["high"])
+        parts += [
+            _rect(low, y - 9, max(high - low, 3), 18, f"range {css}", 9),
+            _line(middle, y - 13, middle, y + 13, f"middle {css}"),
+        ]
+        text = figures.reduction(row["likely"], row["coarse"])
+        near_end = middle > WIDTH - right - 60
+        parts.append(_text(middle + (-6 if near_end else 6), y - 13, text, "value", "end" if near_end else "start"))
+        said.append(f"FY{row['program_year']}: {text}, range {figures.spread(row['low'], row['high'], row['coarse'])}")
+    return _svg("fan", WIDTH, height, "Payment reduction by program year", "; ".join(said) + ".", parts)
+
+
+def waterfall(bars: Sequence[tuple[str, float]], total: float | None, total_label: str, coarse: bool) -> Markup:
+    """Parts that add up to the payment reduction, each beginning where the last ended; the total stands on the axis."""
+    ends = list(itertools.accumulate(value for _, value in bars))
+    top = max([*ends, total or 0.0, 0.0005]) * 1.12
+    left, right, row_height, head = 118, 76, 30, 6
+    rows = len(bars) + 1
+    height = head + row_height * rows + 30
+    x = Scale(0, top, left, WIDTH - right)
+    digits = 2 if coarse else 3
+    parts = [
+        part
+        for value in steps(0, top, 5)
+        for part in (
+            _line(x(value), head, x(value), height - 26, "grid"),
+            _text(x(value), height - 9, f"{value * 100:g} %", "tick", "middle"),
+        )
+    ]
+    start = 0.0
+    for k, ((label, value), end) in enumerate(zip(bars, ends, strict=True)):
+        y = head + row_height * k
+        a, b = sorted((x(start), x(end)))
+        css = "bar gain" if value < 0 else "bar cost" if value > 0 else "bar none"
+        parts.append(_text(left - 12, y + 19, label, "label", "end"))
+        if value:
+            parts.append(_rect(a, y + 6, max(b - a, 1.5), row_height - 12, css))
+        else:
+            parts.append(_line(x(start), y + 6, x(start), y + row_height - 6, "bar none"))
+        parts.append(
+            _text(b + 7, y + 19, figures.percent(value, digits) if value else "0", "value" if value else "tick")
+        )
+        parts.append(_line(x(end), y + row_height - 6, x(end), y + row_height + 6, "thread"))
+        start = end
+    y = head + row_height * len(bars)
+    parts.append(_line(left - 100, y + 1, WIDTH - right, y + 1, "rule"))
+    parts.append(_text(left - 12, y + 20, total_label, "label strong", "end"))
+    if known(total):
+        assert total is not None
+        parts.append(_rect(left, y + 7, max(x(total) - left, 1.5), row_height - 12, "bar total"))
+        parts.append(_text(x(total) + 7, y + 20, figures.percent(total, 1 if coarse else 3), "value strong"))
+    said = "; ".join(f"{label} {figures.percent(value, digits)}" for label, value in bars)
+    return _svg(
+        "waterfall",
+        WIDTH,
+        height,
+        "What makes the payment reduction",
+        f"{said}; together {figures.percent(total, digits)}.",
+        parts,
+    )
+
+
+def intervals(rows: Sequence[Mapping[str, Any]]) -> Markup:
+    """ERR of each measure with its 90 % range, against the peer group's median (the tick of each row)."""
+    values = [value for row in rows for value in (row["low"], row["high"], row["median"]) if known(value)]
+    low, high = min([*values, 0.9]) - 0.02, max([*values, 1.1]) + 0.02
+    left, right, row_height, head = 104, 66, 34, 24
+    height = head + row_height * len(rows) + 30
+    x = Scale(low, high, left, WIDTH - right)
+    bottom = height - 26
+    parts = [
+        part
+        for value in steps(low, high, 6)
+        for part in (
+            _line(x(value), head, x(value), bottom, "grid"),
+            _text(x(value), height - 9, f"{value:.2f}", "tick", "middle"),
+        )
+    ]
+    parts.append(_text(left, 13, "better than an average hospital", "tick"))
+    parts.append(_text(WIDTH - right, 13, "worse", "tick", "end"))
+    if low < 1.0 < high:
+        parts.append(_line(x(1.0), head, x(1.0), bottom, "axis"))
+    said = []
+    for k, row in enumerate(rows):
+        y = head + row_height * k + row_height / 2
+        parts.append(_text(left - 12, y + 4, row["label"], "label", "end"))
+        if known(row["median"]):
+            parts.append(_line(x(row["median"]), y - 11, x(row["median"]), y + 11, "median"))
+        if not (known(row["low"]) and known(row["high"])):
+            parts.append(_text(x(1.0) + 14, y + 4, row["missing"], "tick"))
+            said.append(f"{row['label']}: {row['missing']}")
+            continue
+        parts.append(_line(x(row["low"]), y, x(row["high"]), y, "whisker"))
+        if known(row["err"]):
+            css = "dot cost" if row["costs"] else "dot none"
+            parts.append(_dot(x(row["err"]), y, css))
+            parts.append(_text(WIDTH - right + 10, y + 4, figures.ratio(row["err"], row["digits"]), "value"))
+            said.append(
+                f"{row['label']} {figures.ratio(row['err'], row['digits'])}, range {row['low']:.2f} to {row['high']:.2f}, "
+                f"peer median {figures.ratio(row['median'])}"
+            )
+    return _svg(
+        "intervals",
+        WIDTH,
+        height,
+        "Excess readmission ratio by measure against the peer median",
+        "; ".join(said) + ".",
+        parts,
+    )
+
+
+def trend(name: str, windows: Sequence[Mapping[str, Any]], national_rate: float | None, label: str) -> Markup:
+    """Rolling twelve months of a measure: observed rate (line with dots) and risk-adjusted rate (dashed), per cent."""
+    width, height, left, right, head, foot = 310.0, 132.0, 40.0, 10.0, 10.0, 24.0
+    observed = [window["observed_rate"] for window in windows]
+    adjusted = [window["observed_to_expected"] * national_rate for window in windows] if national_rate else []
+    every = [*observed, *adjusted, *([national_rate] if national_rate else [])]
+    low, high = max(min(every) * 0.9, 0.0), max(every) * 1.08
+    y = Scale(low, high, height - foot, head)
+    x = Scale(0, max(len(windows) - 1, 1), left, width - right)
+    parts = [
+        part
+        for value in steps(low, high, 3)
+        for part in (
+            _line(left, y(value), width - right, y(value), "grid"),
+            _text(left - 6, y(value) + 4, f"{value * 100:g} %", "tick", "end"),
+        )
+    ]
+    if national_rate:
+        parts.append(_line(left, y(national_rate), width - right, y(national_rate), "axis"))
+    if adjusted:
+        parts.append(_path([(x(k), y(value)) for k, value in enumerate(adjusted)], "line adjusted"))
+    parts.append(_path([(x(k), y(value)) for k, value in enumerate(observed)], "line observed"))
+    parts.append(_dot(x(len(windows) - 1), y(observed[-1]), "dot own", 3.5))
+    months = [window["month"] for window in windows]
+    parts.append(_text(left, height - 6, figures.month(months[0]), "tick"))
+    if len(months) > 1:
+        parts.append(_text(width - right, height - 6, figures.month(months[-1]), "tick", "end"))
+    said = (
+        f"Observed {figures.percent(observed[0], 1)} in the twelve months to {figures.month(months[0])}, "
+        f"{figures.percent(observed[-1], 1)} to {figures.month(months[-1])}."
+    )
+    return _svg(f"trend-{name}", width, height, f"{label}: readmissions in rolling twelve months", said, parts)
+
+
+def sparkline(ccn: str, windows: Sequence[Mapping[str, Any]]) -> Markup:
+    """Observed over expected readmissions in rolling twelve months, around 1 (the line)."""
+    width, height = 96.0, 24.0
+    values = [window["observed_to_expected"] for window in windows]
+    low, high = min([*values, 0.95]), max([*values, 1.05])
+    y = Scale(low, high, height - 4, 4)
+    x = Scale(0, max(len(values) - 1, 1), 3, width - 6)
+    parts = [
+        _line(3, y(1.0), width - 6, y(1.0), "axis"),
+        _path([(x(k), y(value)) for k, value in enumerate(values)], "line observed"),
+        _dot(x(len(values) - 1), y(values[-1]), "dot own", 2.5),
+    ]
+    said = (
+        f"Observed over expected {values[0]:.2f} in the twelve months to {figures.month(windows[0]['month'])}, "
+        f"{values[-1]:.2f} to {figures.month(windows[-1]['month'])}"
+    )
+    return Markup(
+        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img" '
+        f'aria-label="{escape(said)}" class="chart spark">' + "".join(parts) + "</svg>"
+    )
+
+
+def flow(judged: int, steps_out: Sequence[tuple[str, int]], included: int) -> Markup:
+    """The cohort flow: the judged stays as a bar, what each rule takes off its end, and what is left as index admissions."""
+    left, right, row_height, head = 300, 70, 28, 8
+    height = head + row_height * (len(steps_out) + 2) + 6
+    x = Scale(0, max(judged, 1), left, WIDTH - right)
+    parts = [
+        _text(left - 12, head + 18, "Stays judged", "label strong", "end"),
+        _rect(left, head + 5, x(judged) - left, row_height - 10, "bar total"),
+        _text(x(judged) + 7, head + 18, figures.number(judged), "value strong"),
+    ]
+    remaining = judged
+    for k, (label, stays) in enumerate(steps_out, 1):
+        y = head + row_height * k
+        a, b = x(remaining - stays), x(remaining)
+        parts += [
+            _line(b, y - 5, b, y + 5, "thread"),
+            _text(left - 12, y + 18, _shortened(label, 44), "label", "end"),
+            _rect(a, y + 5, max(b - a, 1.5), row_height - 10, "bar off"),
+            _text(b + 7, y + 18, figures.MINUS + figures.number(stays), "value"),
+        ]
+        remaining -= stays
+    y = head + row_height * (len(steps_out) + 1)
+    parts += [
+        _line(x(included), y - 5, x(included), y + 5, "thread"),
+        _line(left - 280, y + 1, WIDTH - right, y + 1, "rule"),
+        _text(left - 12, y + 19, "Index admissions", "label strong", "end"),
+        _rect(left, y + 6, x(included) - left, row_height - 10, "bar kept"),
+        _text(x(included) + 7, y + 19, figures.number(included), "value strong"),
+    ]
+    said = f"{judged:,} stays judged; " + "; ".join(f"{stays:,} {label}" for label, stays in steps_out)
+    return _svg("flow", WIDTH, height, "Cohort flow", f"{said}; {included:,} index admissions.", parts)
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1].rstrip(" ,(") + "…"
+
+
+def calibration(points: Sequence[Mapping[str, Any]]) -> Markup:
+    """Observed against expected rate of parts of the admissions by risk; on the line the model is right."""
+    size, left, foot, head, right = 300.0, 48.0, 40.0, 10.0, 14.0
+    top = max(max(point["observed_rate"], point["expected_rate"]) for point in points) * 1.1
+    x, y = Scale(0, top, left, size - right), Scale(0, top, size - foot, head)
+    parts = []
+    for value in steps(0, top, 4):
+        parts += [
+            _line(x(value), head, x(value), size - foot, "grid"),
+            _line(left, y(value), size - right, y(value), "grid"),
+            _text(x(value), size - foot + 15, f"{value * 100:g}", "tick", "middle"),
+            _text(left - 6, y(value) + 4, f"{value * 100:g}", "tick", "end"),
+        ]
+    parts += [
+        _line(x(0), y(0), x(top), y(top), "axis"),
+        _text((left + size - right) / 2, size - 6, "expected, %", "tick", "middle"),
+        _text(left, head - 1, "observed, %", "tick"),
+    ]
+    parts += [_dot(x(point["expected_rate"]), y(point["observed_rate"]), "dot own") for point in points]
+    said = "; ".join(
+        f"expected {figures.percent(p['expected_rate'], 1)}, observed {figures.percent(p['observed_rate'], 1)}"
+        for p in points
+    )
+    return _svg("calibration", size, size, "Observed against expected readmission rate by risk", said + ".", parts)
+
+
+def dual(windows: Sequence[tuple[date, float]], cuts: Sequence[float], own: float | None) -> Markup:
+    """The dual proportion in rolling twelve months between the cuts of the peer groups."""
+    values = [value for _, value in windows] + ([own] if own is not None else [])
+    if not values:
+        return Markup("")
+    low, high = max(min(values) - 0.05, 0.0), min(max(values) + 0.05, 1.0)
+    width, height, left, right, head, foot = 640.0, 150.0, 48.0, 70.0, 8.0, 24.0
+    y, x = Scale(low, high, height - foot, head), Scale(0, max(len(windows) - 1, 1), left, width - right)
+    parts = []
+    edges = [0.0, *cuts, 1.0]
+    for group, (start, end) in enumerate(itertools.pairwise(edges), 1):
+        a, b = max(start, low), min(end, high)
+        if a < b:
+            parts.append(_text(width - right + 8, (y(a) + y(b)) / 2 + 4, f"group {group}", "tick"))
+            if start > low:
+                parts.append(_line(left, y(start), width - right, y(start), "axis"))
+                parts.append(_text(left - 6, y(start) + 4, figures.percent(start, 1), "tick", "end"))
+    if len(windows) > 1:
+        parts.append(_path([(x(k), y(value)) for k, (_, value) in enumerate(windows)], "line observed"))
+        parts.append(_text(left, height - 6, figures.month(windows[0][0]), "tick"))
+        parts.append(_text(width - right, height - 6, figures.month(windows[-1][0]), "tick", "end"))
+    if windows:
+        parts.append(_dot(x(len(windows) - 1), y(windows[-1][1]), "dot own", 3.5))
+    said = f"Dual proportion {figures.percent(values[-1], 1)}; cuts between peer groups at " + ", ".join(
+        figures.percent(cut, 1) for cut in cuts
+    )
+    return _svg("dual", width, height, "Dual proportion and the cuts of the peer groups", said + ".", parts)
+
+
+def compare(sides: Sequence[tuple[str, float, float, float]]) -> Markup:
+    """Forecast and scenarios beside one another: the exact reduction as a tick, the 90 % range as a bar."""
+    top = max([high for _, _, _, high in sides] + [0.001]) * 1.12
+    left, right, row_height, head = 110, 70, 36, 4
+    height = head + row_height * len(sides) + 26
+    x = Scale(0, top, left, WIDTH - right)
+    parts = [
+        part
+        for value in steps(0, top, 6)
+        for part in (
+            _line(x(value), head, x(value), height - 24, "grid"),
+            _text(x(value), height - 8, f"{value * 100:g} %", "tick", "middle"),
+        )
+    ]
+    for k, (label, low, middle, high) in enumerate(sides):
+        y = head + row_height * k + row_height / 2
+        css = "other" if k == 0 else "own"
+        parts += [
+            _text(left - 12, y + 4, label, "label strong" if k else "label", "end"),
+            _rect(x(low), y - 7, max(x(high) - x(low), 3), 14, f"range {css}", 7),
+            _line(x(middle), y - 11, x(middle), y + 11, f"middle {css}"),
+            _text(max(x(high), x(middle)) + 8, y + 4, figures.percent(middle, 3), "value"),
+        ]
+    said = "; ".join(
+        f"{label}: {figures.percent(middle, 3)}, range {figures.spread(low, high, False)}"
+        for label, low, middle, high in sides
+    )
+    return _svg("compare", WIDTH, height, "Payment reduction: forecast and scenarios", said + ".", parts)
+
+
+def ledger(series: Sequence[tuple[date, float]], coarse: bool) -> Markup:
+    """How the likely payment reduction moved from run to run."""
+    width, height, left, right, head, foot = 310.0, 120.0, 44.0, 12.0, 10.0, 24.0
+    values = [value for _, value in series]
+    low, high = max(min(values) * 0.9 - 0.0002, 0.0), max(values) * 1.1 + 0.0002
+    y, x = Scale(low, high, height - foot, head), Scale(0, max(len(series) - 1, 1), left, width - right)
+    parts = [
+        part
+        for value in steps(low, high, 3)
+        for part in (
+            _line(left, y(value), width - right, y(value), "grid"),
+            _text(left - 6, y(value) + 4, f"{value * 100:g} %", "tick", "end"),
+        )
+    ]
+    parts.append(_path([(x(k), y(value)) for k, value in enumerate(values)], "line observed"))
+    parts += [_dot(x(k), y(value), "dot own", 3) for k, value in enumerate(values)]
+    parts += [
+        _text(left, height - 6, figures.day(series[0][0]), "tick"),
+        _text(width - right, height - 6, figures.day(series[-1][0]), "tick", "end"),
+    ]
+    said = (
+        f"{figures.reduction(values[0], coarse)} on {figures.day(series[0][0])}, "
+        f"{figures.reduction(values[-1], coarse)} on {figures.day(series[-1][0])}."
+    )
+    return _svg("ledger", width, height, "The likely reduction from run to run", said, parts)

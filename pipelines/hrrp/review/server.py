@@ -1,0 +1,71 @@
+"""Run the page: one process, stopped by Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from hrrp.errors import UsageError
+from hrrp.review.page import make_app
+from hrrp.settings import Settings
+
+STOP_SECONDS = 5
+WAITING_CONNECTIONS = 128
+
+
+def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int], None]) -> None:
+    """Serve until told to stop; `ready` gets the address and this process's number as soon as the page answers.
+
+    Raises UsageError where no run has published results, or the port is taken.
+    """
+    app = make_app(settings)
+    listener = _listen(host, port)
+    taken = listener.getsockname()[1]
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        # The page itself decides which header of which peer it believes.
+        proxy_headers=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        h11_max_incomplete_event_size=16_384,
+    )
+    shown = f"[{host}]" if ":" in host else host
+    server = _Server(config, lambda: ready(f"http://{shown}:{taken}", os.getpid()))
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        listener.close()
+        app.state.published.close()
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"{host}, port {port}: {error.strerror}. Choose another port with --port (0 takes a free one)."
+        ) from None
+    listener.listen(WAITING_CONNECTIONS)
+    return listener

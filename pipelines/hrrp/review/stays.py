@@ -1,0 +1,342 @@
+"""Single stays, for viewers with patient level only: lists, and one stay with why it is in or out, its outcome and its risk factors.
+
+Reads review_patients.duckdb, which exists only where a site publishes it (`publish_patients`). Nothing here may be called for another
+viewer; `hrrp.review.page` checks that, and writes one line for each view into the audit log: who, which view, which hospital, program
+year and measure, how many rows; never a stay, a person or a date of one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hrrp.program import MEASURES
+from hrrp.review.published import records
+from hrrp.review.views import NotThereError, Place
+from hrrp.warehouse import Warehouse
+
+PAGE_ROWS = 50
+AUDIT = "audit.log"
+MOST_EXPORTED = 200_000
+# What the list can be sorted by, each with its expression.
+SORTS: Mapping[str, str] = {
+    "discharge": "stays.discharge_date",
+    "admission": "stays.admit_date",
+    "stay": "flow.stay_id",
+    "age": "stays.age",
+    "days": "returns.days",
+    "risk": "scored.risk",
+    "reason": "flow.first_reason",
+}
+SHOWS: Mapping[str, str] = {
+    "all": "true",
+    "included": "flow.included",
+    "excluded": "not flow.included",
+    "readmitted": "returns.unplanned_readmission",
+    "planned": "returns.planned",
+}
+COLUMNS = (
+    "stay_id",
+    "measure",
+    "admit_date",
+    "discharge_date",
+    "age",
+    "sex",
+    "principal_code",
+    "included",
+    "first_reason",
+    "readmitted",
+    "planned",
+    "days",
+    "expected_risk",
+)
+
+_LIST = """
+    from cohort.cohort_flow as flow
+    inner join cohort.stays as stays using (stay_key)
+    left join cohort.readmissions as returns using (program_year, measure, stay_key)
+    left join (
+        select program_year, measure, stay_key, 1 / (1 + exp(-linear_predictor)) as risk from risk.linear_predictors
+    ) as scored using (program_year, measure, stay_key)
+    where flow.program_year = $year and flow.ccn = $ccn
+        and ($measure = '' or flow.measure = $measure)
+        and ($reason = '' or list_contains(flow.reasons, $reason))
+        and ($needle = '' or contains(lower(flow.stay_id), $needle) or starts_with(lower(stays.principal_code), $needle))
+"""
+
+
+def stay_list(
+    warehouse: Warehouse,
+    place: Place,
+    *,
+    measure: str = "",
+    show: str = "all",
+    reason: str = "",
+    needle: str = "",
+    sort: str = "discharge",
+    descending: bool = True,
+    page: int = 1,
+) -> dict[str, Any]:
+    """One page of the judged stays of a hospital and program year."""
+    measure = measure if measure in MEASURES else ""
+    show, sort = (show if show in SHOWS else "all"), (sort if sort in SORTS else "discharge")
+    values = {
+        "year": place.program_year,
+        "ccn": place.hospital.ccn,
+        "measure": measure,
+        "reason": reason,
+        "needle": needle.strip().lower(),
+    }
+    # The words that are put into the statement are this module's own; everything given is bound.
+    where = f"{_LIST} and coalesce({SHOWS[show]}, false)"
+    ((total,),) = warehouse.rows(f"select count(*) {where}", values)
+    pages = max(1, -(-total // PAGE_ROWS))
+    page = min(max(page, 1), pages)
+    order = f"{SORTS[sort]} {'desc' if descending else 'asc'} nulls last, flow.measure, flow.stay_key"
+    table = warehouse.read(
+        f"select flow.stay_key, {_columns()} {where} order by {order} limit $rows offset $skipped",
+        {**values, "rows": PAGE_ROWS, "skipped": (page - 1) * PAGE_ROWS},
+    )
+    return {
+        "measure": measure,
+        "show": show,
+        "reason": reason,
+        "needle": needle,
+        "sort": sort,
+        "descending": descending,
+        "page": page,
+        "pages": pages,
+        "total": total,
+        "rows": records(table),
+    }
+
+
+def _columns() -> str:
+    return (
+        "flow.stay_id, flow.measure, stays.admit_date, stays.discharge_date, stays.age, stays.sex, stays.principal_code, "
+        "flow.included, flow.first_reason, case when flow.included then coalesce(returns.unplanned_readmission, false) end "
+        "as readmitted, returns.planned, returns.days, scored.risk as expected_risk"
+    )
+
+
+def export(warehouse: Warehouse, place: Place, measure: str) -> tuple[int, str]:
+    """The judged stays of a hospital and program year as CSV text, with their number."""
+    table = warehouse.read(
+        f"select {_columns()}, array_to_string(flow.reasons, ' ') as reasons {_LIST} "
+        "order by flow.measure, flow.stay_key limit $most",
+        {
+            "year": place.program_year,
+            "ccn": place.hospital.ccn,
+            "measure": measure if measure in MEASURES else "",
+            "reason": "",
+            "needle": "",
+            "most": MOST_EXPORTED,
+        },
+    )
+    rows = records(table)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    heading = [*COLUMNS, "reasons"]
+    writer.writerow(heading)
+    for row in rows:
+        writer.writerow([_cell(row[name]) for name in heading])
+    return len(rows), out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """As a spreadsheet takes it: dates without a time, and no text that it would run as a formula."""
+    if hasattr(value, "date"):
+        return value.date().isoformat()
+    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
+        return f"'{value}"
+    return "" if value is None else value
+
+
+def one_stay(warehouse: Warehouse, place: Place, measure: str, stay_key: int) -> dict[str, Any]:
+    """One judged stay: all reasons why it is out, its first return, its risk factors with the rows that set them.
+
+    Raises NotThereError where the hospital has no such stay in that measure and program year.
+    """
+    key = {"year": place.program_year, "measure": measure, "stay": stay_key, "ccn": place.hospital.ccn}
+    found = records(
+        warehouse.read(
+            """
+            select flow.stay_id, flow.included, flow.first_reason, flow.reasons, stays.admit_date, stays.discharge_date, stays.ended,
+                stays.principal_code, stays.payer, stays.age, stays.sex, stays.person_key, stays.parts, persons.person_id,
+                own.medical_record_number, own.drg, own.admit_source, own.discharge_status, own.source_file, own.row_number
+            from cohort.cohort_flow as flow
+            inner join cohort.stays as stays using (stay_key)
+            left join staging.persons as persons using (person_key)
+            left join staging.stays as own using (stay_key)
+            where flow.program_year = $year and flow.measure = $measure and flow.stay_key = $stay and flow.ccn = $ccn
+            """,
+            key,
+        )
+    )
+    if not found:
+        raise NotThereError
+    stay = found[0]
+    scored = warehouse.rows(
+        "select linear_predictor, 1 / (1 + exp(-linear_predictor)) from risk.linear_predictors "
+        "where program_year = $year and measure = $measure and stay_key = $stay",
+        {name: key[name] for name in ("year", "measure", "stay")},
+    )
+    return {
+        "stay_key": stay_key,
+        "measure": measure,
+        "stay": stay,
+        "reasons": list(stay["reasons"]) if stay["reasons"] is not None else [],
+        "returns": _returns(warehouse, key),
+        "linear_predictor": scored[0][0] if scored else None,
+        "risk": scored[0][1] if scored else None,
+        "factors": _factors(warehouse, place, key, int(stay["person_key"]), stay["admit_date"]),
+        "diagnoses": records(
+            warehouse.read(
+                "select code, sequence, poa, is_principal from staging.diagnoses inner join cohort.stay_parts "
+                "on diagnoses.stay_key = stay_parts.part_key where stay_parts.stay_key = $stay order by sequence",
+                {"stay": stay_key},
+            )
+        ),
+        "procedures": records(
+            warehouse.read(
+                "select code, sequence, procedure_date from staging.procedures inner join cohort.stay_parts "
+                "on procedures.stay_key = stay_parts.part_key where stay_parts.stay_key = $stay order by sequence",
+                {"stay": stay_key},
+            )
+        ),
+    }
+
+
+def _returns(warehouse: Warehouse, key: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The candidate returns in the order in which they were looked at; the first that counts decides."""
+    return list(
+        records(
+            warehouse.read(
+                """
+                select stays.stay_id, stays.ccn, stays.admit_date, stays.discharge_date, stays.principal_code, candidates.days,
+                    candidates.has_covid, planned.planned, planned.planned_by,
+                    candidates.stay_key = returns.readmission_stay_key as decides, returns.unplanned_readmission
+                from cohort.period_stays as judged
+                inner join cohort.return_candidates as candidates using (last_stay_key)
+                inner join cohort.stays as stays on candidates.stay_key = stays.stay_key
+                left join cohort.planned_stays as planned on candidates.stay_key = planned.stay_key
+                left join cohort.readmissions as returns
+                    on returns.program_year = judged.program_year and returns.measure = judged.measure
+                    and returns.stay_key = judged.stay_key
+                where judged.program_year = $year and judged.measure = $measure and judged.stay_key = $stay
+                order by candidates.position
+                """,
+                {name: key[name] for name in ("year", "measure", "stay")},
+            )
+        )
+    )
+
+
+def _factors(
+    warehouse: Warehouse, place: Place, key: Mapping[str, Any], person_key: int, admitted: Any
+) -> list[dict[str, Any]]:
+    """Each risk factor of the stay with its weight, and the diagnoses that set it: where they stand and when they were written."""
+    version = place.version
+    lookback = int(version.reference.parameters(version.settings.parameters)["lookback_days"].value)
+    with version.open() as results:
+        coefficients = dict(
+            results.rows(
+                "select term, value from risk.model_in_force "
+                "where program_year = $year and measure = $measure and kind = 'coefficient'",
+                {"year": key["year"], "measure": key["measure"]},
+            )
+        )
+        labels = dict(
+            results.rows(
+                "select variable_key, report_label from reference.risk_variables where measure = $measure",
+                {"measure": key["measure"]},
+            )
+        )
+    values = warehouse.rows(
+        "select variable_key, value from risk.risk_factors "
+        "where program_year = $year and measure = $measure and stay_key = $stay",
+        {name: key[name] for name in ("year", "measure", "stay")},
+    )
+    evidence = records(
+        warehouse.read(
+            """
+            with codes as (
+                select distinct variable_key, code from risk.category_codes where measure = $measure
+                union
+                select distinct variable_key, code from risk.variable_codes where measure = $measure
+            ),
+            written as (
+                select diagnoses.code, 'index stay' as place, $admitted::date as day, diagnoses.sequence, diagnoses.poa
+                from staging.diagnoses inner join cohort.stay_parts on diagnoses.stay_key = stay_parts.part_key
+                where stay_parts.stay_key = $stay
+                union all
+                select diagnoses.code, 'earlier stay', earlier.discharge_date, diagnoses.sequence, diagnoses.poa
+                from cohort.earlier_stays
+                inner join cohort.stays as earlier on earlier_stays.earlier_stay_key = earlier.stay_key
+                inner join cohort.stay_parts on earlier.stay_key = stay_parts.stay_key
+                inner join staging.diagnoses on stay_parts.part_key = diagnoses.stay_key
+                where earlier_stays.stay_key = $stay
+                union all
+                select history.code, coalesce(history.source, 'claim'), history.service_date, null, null
+                from staging.history_diagnoses as history
+                where history.person_key = $person
+                    and history.service_date >= $admitted::date - $lookback and history.service_date < $admitted::date
+            )
+            select distinct codes.variable_key, written.* from written inner join codes using (code)
+            order by codes.variable_key, written.day desc, written.code
+            """,
+            {
+                "measure": key["measure"],
+                "stay": key["stay"],
+                "person": person_key,
+                "admitted": admitted,
+                "lookback": lookback,
+            },
+        )
+    )
+    by_factor: dict[str, list[dict[str, Any]]] = {}
+    for row in evidence:
+        by_factor.setdefault(row["variable_key"], []).append(row)
+    return [
+        {
+            "key": name,
+            "label": labels.get(name, name),
+            "value": value,
+            "coefficient": coefficients.get(name),
+            "rows": by_factor.get(name, []),
+        }
+        for name, value in sorted(values, key=lambda pair: -abs(coefficients.get(pair[0], 0.0) * pair[1]))
+    ]
+
+
+def write_audit(out: Path, user: str, view: str, place: Place, measure: str, rows: int) -> None:
+    """One line for a view of single stays, in OUT/audit.log, for its owner only."""
+    line = json.dumps(
+        {
+            "at": datetime.now(tz=UTC).isoformat(timespec="seconds"),
+            "user": user,
+            "view": view,
+            "ccn": place.hospital.ccn,
+            "program_year": place.program_year,
+            "measure": measure if measure in MEASURES else "",
+            "rows": rows,
+        }
+    )
+    descriptor = os.open(out / AUDIT, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "a", encoding="utf-8") as log:
+        log.write(line + "\n")
+
+
+def reason_choices(warehouse: Warehouse, place: Place) -> Iterator[str]:
+    """The reasons that occur at the hospital in the program year."""
+    for (reason,) in warehouse.rows(
+        "select distinct unnest(reasons) as reason from cohort.cohort_flow where program_year = $year and ccn = $ccn order by 1",
+        {"year": place.program_year, "ccn": place.hospital.ccn},
+    ):
+        yield reason

@@ -1,0 +1,863 @@
+"""What each view of the page says, as plain documents: read from one version of the results, already as the viewer may see it.
+
+Templates and charts draw these documents and JSON prints them, so that nothing reaches a viewer by another way. Whatever is computed
+from hidden figures for a viewer without patient level is computed from what that viewer is shown (totals of a table, order of its
+rows), or over the open measures alone (what-if, break-even, value: `open_only`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from hrrp.outlook.forecast import Change, national_draws
+from hrrp.outlook.value import YearInputs, value_of_avoiding
+from hrrp.outlook.what_if import Scenario, what_if
+from hrrp.program import MEASURES
+from hrrp.review.forecasts import forecast_document
+from hrrp.review.published import Hospital, Version, records
+from hrrp.review.scenarios import Starting, break_even_document, scenario_document, starting
+from hrrp.review.suppression import (
+    EVERYTHING,
+    HIDDEN,
+    Disclosure,
+    Hidden,
+    Shown,
+    coarse_chance,
+    fold_flow,
+    hide_measure,
+    hide_total,
+    is_small,
+    pooled,
+    shown_share,
+)
+from hrrp.review.viewers import Viewer
+
+PAGE_ROWS = 50
+STALE_AFTER = timedelta(hours=48)
+MARGIN = "readmission_margin_usd"
+DAYS_A_YEAR = 365.25
+# The exact values of `value_of_avoiding` do not depend on its draws; where no range is shown a few do.
+FEW_DRAWS = 100
+SORTS = ("name", "state", "likely", "chance", "dollars")
+
+
+class NotThereError(LookupError):
+    """There is no such hospital, program year or measure, or the viewer may not see it; the page says no more than that."""
+
+
+def disclosure_for(hospital: Hospital, viewer: Viewer) -> Disclosure:
+    """How much of the hospital the viewer sees."""
+    return EVERYTHING if viewer.patient_level else hospital.disclosure
+
+
+def find(version: Version, viewer: Viewer, ccn: str, program_year: int | None = None) -> Hospital:
+    """The hospital, if it is there and the viewer may see it.
+
+    Raises NotThereError otherwise, and for a program year without results.
+    """
+    hospital = version.hospitals.get(ccn)
+    if (
+        hospital is None
+        or not viewer.may_see(ccn)
+        or (program_year is not None and program_year not in hospital.totals)
+    ):
+        raise NotThereError
+    return hospital
+
+
+def freshness(version: Version, now: datetime | None = None) -> dict[str, Any]:
+    """What the banner says: how old the data and the results are, whether checks failed, rows were rejected, rules skipped."""
+    now = now or datetime.now(tz=UTC)
+    read = sum(file["rows_read"] or 0 for file in version.files)
+    rejected = sum(file["rows_rejected"] or 0 for file in version.files)
+    return {
+        "as_of": version.as_of,
+        "extract_end": version.extract_end,
+        "published_at": version.published_at,
+        "is_stale": now - version.published_at > STALE_AFTER,
+        "age_hours": (now - version.published_at).total_seconds() / 3600,
+        "rows_read": read,
+        "rows_rejected": rejected,
+        "share_rejected": rejected / read if read else 0.0,
+        "checks": len(version.checks),
+        "checks_failed": sum(1 for check in version.checks if not check["passed"]),
+        "rules_skipped": len(version.skipped),
+    }
+
+
+# ---- system ----
+
+
+def total_of_year(hospital: Hospital, program_year: int, viewer: Viewer) -> dict[str, Any]:
+    """A hospital's totals of a program year as the viewer may see them, with `coarse` saying whether they are rounded."""
+    coarse = disclosure_for(hospital, viewer).is_coarse(program_year)
+    total = hide_total(hospital.totals[program_year], coarse) | {"coarse": coarse}
+    if not viewer.patient_level:
+        # A quotient of counts: `_dual_windows` shows it as far as it may be shown.
+        total["dual_proportion"] = HIDDEN
+    return total
+
+
+def _system_rows(version: Version, program_year: int, patient_level: bool) -> list[dict[str, Any]]:
+    viewer = Viewer(patient_level=patient_level)
+    rows = []
+    for hospital in version.hospitals.values():
+        if program_year in hospital.totals:
+            total = total_of_year(hospital, program_year, viewer)
+            rows.append(
+                {
+                    "ccn": hospital.ccn,
+                    "name": hospital.label,
+                    "state": hospital.state or "",
+                    "exempt": bool(total["exempt"]),
+                    "coarse": total["coarse"],
+                    "likely": total["payment_reduction_median"],
+                    "low": total["payment_reduction_low"],
+                    "high": total["payment_reduction_high"],
+                    "chance": total["chance_of_penalty"],
+                    "dollars": total["penalty_usd_median"],
+                    "share_of_period": total["share_of_period"],
+                }
+            )
+    return rows
+
+
+def system_view(
+    version: Version,
+    viewer: Viewer,
+    *,
+    program_year: int | None = None,
+    state: str = "",
+    name: str = "",
+    sort: str = "likely",
+    descending: bool = True,
+    page: int = 1,
+) -> dict[str, Any]:
+    """Every hospital of the viewer with its penalty in one program year: filtered, sorted by what is shown, one page of rows."""
+    year = program_year if program_year in version.years else version.years[min(1, len(version.years) - 1)]
+    rows = version.kept(
+        ("system", year, viewer.patient_level), lambda: _system_rows(version, year, viewer.patient_level)
+    )
+    needle = name.strip().casefold()
+    chosen = [
+        row
+        for row in rows
+        if viewer.may_see(row["ccn"])
+        and (not state or row["state"] == state)
+        and (not needle or needle in row["name"].casefold() or row["ccn"].startswith(needle.upper()))
+    ]
+    sort = sort if sort in SORTS else "likely"
+    chosen.sort(key=lambda row: (row["name"].casefold(), row["ccn"]))
+    known = [row for row in chosen if _sortable(row[sort])]
+    unknown = [row for row in chosen if not _sortable(row[sort])]
+    known.sort(key=lambda row: row[sort].casefold() if isinstance(row[sort], str) else row[sort], reverse=descending)
+    ordered = known + unknown
+    pages = max(1, math.ceil(len(ordered) / PAGE_ROWS))
+    page = min(max(page, 1), pages)
+    shown = ordered[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]
+    trends = _trends(version, viewer, [row["ccn"] for row in shown])
+    likely = [row["likely"] for row in ordered if _sortable(row["likely"])]
+    dollars = [row["dollars"] for row in ordered if _sortable(row["dollars"])]
+    return {
+        "program_year": year,
+        "program_years": list(version.years),
+        "share_of_period": next((row["share_of_period"] for row in rows), None),
+        "state": state,
+        "name": name,
+        "sort": sort,
+        "descending": descending,
+        "page": page,
+        "pages": pages,
+        "hospitals": len(ordered),
+        "hospitals_in_all": sum(1 for row in rows if viewer.may_see(row["ccn"])),
+        "states": sorted({row["state"] for row in rows if row["state"] and viewer.may_see(row["ccn"])}),
+        "with_penalty": sum(1 for value in likely if value > 0),
+        "dollars": sum(dollars) if dollars else None,
+        "highest": max(likely, default=None),
+        "rows": [row | {"trend": _sparkline(trends[row["ccn"]])} for row in shown],
+    }
+
+
+def _sortable(value: Any) -> bool:
+    return value is not None and not isinstance(value, Hidden) and not (isinstance(value, float) and math.isnan(value))
+
+
+# ---- trends ----
+
+
+def _trends(version: Version, viewer: Viewer, ccns: Sequence[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Per hospital and measure, the rolling twelve months that may be shown, oldest first."""
+    found = {ccn: version.recall(("trend", viewer.patient_level, ccn)) for ccn in ccns}
+    missing = [ccn for ccn, trends in found.items() if trends is None]
+    if missing:
+        with version.open() as warehouse:
+            table = warehouse.read(
+                "select * from result.rolling_measures where list_contains($ccns, ccn) order by ccn, measure, month",
+                {"ccns": missing},
+            )
+        rows: dict[str, list[dict[str, Any]]] = {ccn: [] for ccn in missing}
+        for row in records(table):
+            rows[row["ccn"]].append(row)
+        with version.lock:
+            for ccn in missing:
+                trends = _windows(rows[ccn], disclosure_for(version.hospitals[ccn], viewer))
+                found[ccn] = version.keep(("trend", viewer.patient_level, ccn), trends)
+    return {ccn: trends or {} for ccn, trends in found.items()}
+
+
+def _windows(rows: Sequence[Mapping[str, Any]], seen: Disclosure) -> dict[str, list[dict[str, Any]]]:
+    by_measure: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_measure.setdefault(row["measure"], []).append(dict(row))
+    shown = {}
+    for measure, windows in by_measure.items():
+        kept = []
+        for window in reversed(windows):
+            last = window["month"].date()
+            start, end = _next_month(last.replace(year=last.year - 1)), _next_month(last)
+            cases, readmissions = int(window["index_admissions"]), int(window["readmissions"])
+            if cases and seen.admit_window(measure, start, end, cases, readmissions):
+                kept.append(
+                    {
+                        "month": last,
+                        "observed_rate": readmissions / cases,
+                        "observed_to_expected": readmissions / window["expected_readmissions"],
+                        "readmissions": readmissions,
+                        "expected_readmissions": window["expected_readmissions"],
+                    }
+                )
+        shown[measure] = kept[::-1]
+    return shown
+
+
+def _next_month(day: date) -> date:
+    return date(day.year + day.month // 12, day.month % 12 + 1, 1)
+
+
+def _sparkline(trends: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Observed over expected readmissions of the measures whose every window is shown, together."""
+    longest = max((len(windows) for windows in trends.values()), default=0)
+    whole = [windows for windows in trends.values() if longest and len(windows) == longest]
+    return [
+        {
+            "month": together[0]["month"],
+            "observed_to_expected": sum(each["readmissions"] for each in together)
+            / sum(each["expected_readmissions"] for each in together),
+        }
+        for together in zip(*whole, strict=True)
+    ]
+
+
+# ---- one hospital ----
+
+
+@dataclass(frozen=True)
+class Place:
+    """One hospital in one program year, as one viewer sees it."""
+
+    version: Version
+    viewer: Viewer
+    hospital: Hospital
+    program_year: int
+
+    @property
+    def seen(self) -> Disclosure:
+        return disclosure_for(self.hospital, self.viewer)
+
+    @property
+    def open_measures(self) -> tuple[str, ...]:
+        return self.seen.open_measures(self.program_year)
+
+    @property
+    def closed_measures(self) -> tuple[str, ...]:
+        return tuple(measure for measure in MEASURES if measure not in self.open_measures)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return self.viewer.patient_level, self.hospital.ccn, self.program_year
+
+    def start(self, program_year: int | None = None) -> Starting:
+        """What a question about the hospital starts from, over the measures that the viewer sees in full."""
+        year = program_year or self.program_year
+        whole = self.version.kept(("starting", self.hospital.ccn, year), lambda: self._read_start(year))
+        return open_only(whole, self.seen.open_measures(year))
+
+    def _read_start(self, year: int) -> Starting:
+        with self.version.open() as warehouse:
+            return starting(warehouse, self.version.reference, self.hospital.ccn, year)
+
+
+def place_of(version: Version, viewer: Viewer, ccn: str, program_year: int) -> Place:
+    """The hospital and program year that a view is about.
+
+    Raises NotThereError.
+    """
+    return Place(version, viewer, find(version, viewer, ccn, program_year), program_year)
+
+
+def open_only(start: Starting, measures: Collection[str]) -> Starting:
+    """The same start with the other measures out of the payment formula, so that no answer depends on them."""
+    if len(measures) == len(MEASURES):
+        return start
+    counts = np.array([measure in measures for measure in MEASURES])
+    return replace(start, national=replace(start.national, in_payment=start.national.in_payment & counts))
+
+
+def hospital_view(place: Place) -> dict[str, Any]:
+    """Everything that the hospital's page shows of one program year."""
+    return place.version.kept(("hospital", *place.key), lambda: _hospital(place))
+
+
+def _hospital(place: Place) -> dict[str, Any]:
+    version, hospital, year = place.version, place.hospital, place.program_year
+    with version.open() as warehouse:
+        forecast = forecast_document(warehouse, year, hospital.ccn)
+        ledger = records(
+            warehouse.read(
+                "select as_of, measure, figure, low, median, high from result.forecast_ledger "
+                "where program_year = $year and ccn = $ccn order by as_of",
+                {"year": year, "ccn": hospital.ccn},
+            )
+        )
+        stays = _dual_windows(warehouse, place)
+    total = total_of_year(hospital, year, place.viewer)
+    coarse = total["coarse"]
+    measures = {
+        measure: hide_measure(
+            dict(hospital.measures.get((year, measure), {})) | forecast["measures"][measure],
+            place.seen.state(year, measure),
+        )
+        | {"state": place.seen.state(year, measure).value}
+        for measure in MEASURES
+    }
+    top = hide_total({name: value for name, value in forecast.items() if name != "measures"}, coarse)
+    start = place.start()
+    end = what_if(start.hospital, start.national, Change())
+    return {
+        "ccn": hospital.ccn,
+        "name": hospital.label,
+        "state": hospital.state,
+        "program_year": year,
+        "coarse": coarse,
+        "total": total,
+        "headline": headline(total, year),
+        "fan": [
+            {"program_year": each} | _fan(total_of_year(hospital, each, place.viewer))
+            for each in sorted(hospital.totals)
+        ],
+        "measures": measures,
+        "open_measures": list(place.open_measures),
+        "closed_measures": list(place.closed_measures),
+        "waterfall": _waterfall(place, end, measures, total),
+        "chance_of_peer_group": top["chance_of_peer_group"],
+        "spread": top["spread"],
+        "trends": _trends(version, place.viewer, [hospital.ccn])[hospital.ccn],
+        "dual": stays,
+        "break_even": break_even_view(place),
+        "worth": worth_view(place, ranges=False),
+        "changes": _changes(ledger, place),
+        "stand_ins": [note for note in forecast["notes"] if "not published" in note],
+        "notes": [note for note in forecast["notes"] if "not published" not in note],
+        "rules": version.rules(year),
+    }
+
+
+def headline(total: Mapping[str, Any], program_year: int) -> dict[str, Any]:
+    """The figures of the one sentence that a hospital's page begins with."""
+    return {
+        "program_year": program_year,
+        "exempt": bool(total["exempt"]),
+        "coarse": total["coarse"],
+        "likely": total["payment_reduction_median"],
+        "low": total["payment_reduction_low"],
+        "high": total["payment_reduction_high"],
+        "dollars": total["penalty_usd_median"],
+        "chance": total["chance_of_penalty"],
+        "share_of_period": total["share_of_period"],
+    }
+
+
+def _fan(total: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "likely": total["payment_reduction_median"],
+        "low": total["payment_reduction_low"],
+        "high": total["payment_reduction_high"],
+        "chance": total["chance_of_penalty"],
+        "share_of_period": total["share_of_period"],
+        "dollars": total["penalty_usd_median"],
+        "coarse": total["coarse"],
+    }
+
+
+def _waterfall(
+    place: Place, end: Any, measures: Mapping[str, Mapping[str, Any]], total: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Contributions that add up to a reduction. All open: the exact middle of the road, the cap its last step. Else: the open
+    measures, and what the withheld ones leave of the rounded total."""
+    parts = {measure: end.measures[measure].contribution for measure in place.open_measures}
+    if not total["coarse"]:
+        return {
+            "parts": parts,
+            "closed": None,
+            "cap": end.reduction - end.uncapped,
+            "total": end.reduction,
+            "basis": "the expected course of the rest of the period",
+        }
+    parts = {measure: round(part, 4) for measure, part in parts.items()}
+    whole = total["payment_reduction_median"]
+    rest = None if whole is None else round(whole - sum(parts.values()), 4)
+    return {
+        "parts": parts,
+        "closed": None if rest is None else max(rest, 0.0),
+        "cap": 0.0 if rest is None else min(rest, 0.0),
+        "total": whole,
+        "basis": "the open measures on the expected course of the period; the rest of the rounded total is of withheld ones",
+    }
+
+
+def _dual_windows(warehouse: Any, place: Place) -> dict[str, Any]:
+    """The dual proportion: of the period, over the rolling twelve months, and where the cuts of the peer groups lie."""
+    year, ccn = place.program_year, place.hospital.ccn
+    rows = warehouse.rows(
+        "select dual_stays, stays, dual_proportion, basis from payment.dual_proportions "
+        "where program_year = $year and ccn = $ccn",
+        {"year": year, "ccn": ccn},
+    )
+    hides = not place.viewer.patient_level
+    counted, stays, proportion, basis = rows[0] if rows else (None, None, None, "unknown")
+    small = counted is not None and stays is not None and (is_small(counted) or is_small(stays - counted))
+    found = warehouse.rows(
+        "select 1 from duckdb_tables() where schema_name = 'result' and table_name = 'dual_by_month'"
+    )
+    windows = (
+        warehouse.rows(
+            "select month, dual_stays, stays, dual_proportion from result.dual_by_month where ccn = $ccn order by month",
+            {"ccn": ccn},
+        )
+        if found
+        else []
+    )
+    return {
+        "dual_proportion": HIDDEN if hides and small else _digits(proportion, 3 if hides else None),
+        "basis": basis,
+        "windows": [
+            {"month": month, "dual_proportion": _digits(value, 3 if hides else None)}
+            for month, dual, all_stays, value in windows
+            if not (hides and (is_small(dual) or is_small(all_stays - dual)))
+        ],
+        "cuts": [float(cut) for cut in place.start().national.cuts],
+    }
+
+
+def _digits(value: Any, digits: int | None) -> Any:
+    return value if value is None or digits is None else round(value, digits)
+
+
+def _changes(ledger: Sequence[Mapping[str, Any]], place: Place) -> dict[str, Any] | None:
+    """This night's forecast beside the last one before it. Without patient level rounded always: what was withheld then is not known."""
+    nights = sorted({row["as_of"] for row in ledger})
+    if len(nights) < 2:
+        return None
+    before, now = nights[-2:]
+    coarse = not place.viewer.patient_level
+    by_place = {(row["as_of"], row["measure"], row["figure"]): row["median"] for row in ledger}
+
+    def reduction(night: Any) -> Any:
+        return _digits(by_place.get((night, None, "reduction")), 3 if coarse else None)
+
+    def chance(night: Any) -> Any:
+        value = by_place.get((night, None, "chance_of_penalty"))
+        return coarse_chance(value) if coarse else value
+
+    return {
+        "before": before.date(),
+        "now": now.date(),
+        "nights": len(nights),
+        "coarse": coarse,
+        "reduction": [reduction(before), reduction(now)],
+        "chance": [chance(before), chance(now)],
+        "errs": {}
+        if coarse
+        else {measure: [by_place.get((night, measure, "err")) for night in (before, now)] for measure in MEASURES},
+        "series": [{"as_of": night.date(), "likely": reduction(night), "chance": chance(night)} for night in nights],
+    }
+
+
+def break_even_view(place: Place) -> dict[str, Any]:
+    """Fewest readmissions to avoid; over the open measures, a withheld one having no figures."""
+
+    def make() -> dict[str, Any]:
+        document = break_even_document(place.start())
+        for measure in place.closed_measures:
+            document["measures"][measure] = dict.fromkeys(document["measures"][measure], HIDDEN)
+        document["of_measures"] = list(place.open_measures)
+        return document
+
+    return place.version.kept(("break even", *place.key), make)
+
+
+def worth_view(place: Place, *, ranges: bool) -> dict[str, Any]:
+    """What one avoided readmission is worth over the program years still open, over measures open in all of them."""
+
+    def make() -> dict[str, Any]:
+        version = place.version
+        margin = version.reference.parameters(version.settings.parameters)[MARGIN]
+        years = [year for year in sorted(place.hospital.totals) if version.rules(year).end > version.as_of]
+        measures = [measure for measure in MEASURES if all(measure in place.seen.open_measures(year) for year in years)]
+        inputs = []
+        for year in years:
+            start = open_only(place.start(year), measures)
+            periods = version.rules(year).periods
+            days = sum((period.end - period.start).days + 1 for period in periods)
+            inputs.append(YearInputs(year, start.hospital, start.national, days / DAYS_A_YEAR))
+        shared = national_draws(version.settings.draws if ranges else FEW_DRAWS, version.settings.seed)
+        values = value_of_avoiding(inputs, shared, float(margin.value)) if inputs else []
+        return {
+            "years": years,
+            "margin_usd": float(margin.value),
+            "margin_confidence": margin.confidence,
+            "margin_source": margin.source,
+            "of_measures": measures,
+            "measures": [
+                {
+                    "measure": value.measure,
+                    "penalty_avoided_usd": value.penalty_avoided,
+                    "penalty_usd": sum(value.penalty_avoided.values()),
+                    "net_usd": value.net,
+                    "net_interval_usd": list(value.interval) if ranges else None,
+                    "reason": value.reason,
+                }
+                for value in values
+                if value.measure in measures
+            ],
+        }
+
+    return place.version.kept(("worth", ranges, *place.key), make)
+
+
+# ---- what-if ----
+
+
+def what_if_view(place: Place, scenario: Scenario) -> dict[str, Any]:
+    """A scenario beside the forecast that it changes: the document of `hrrp what-if --json`.
+
+    Where measures are withheld from the viewer it is of the open ones alone (`of_measures`). Raises LookupError where the scenario
+    changes a withheld measure.
+    """
+    closed = place.closed_measures
+    for changed in (scenario.avoid, scenario.volume, scenario.medians):
+        if any(measure in closed for measure in changed):
+            raise LookupError
+    key = ("what if", *place.key, repr(scenario))
+    return place.version.kept(key, lambda: _what_if(place, scenario))
+
+
+def _what_if(place: Place, scenario: Scenario) -> dict[str, Any]:
+    document = scenario_document(place.start(), scenario, place.version.settings)
+    closed = place.closed_measures
+    if closed:
+        document["of_measures"] = list(place.open_measures)
+    cases = {m: place.hospital.measures.get((place.program_year, m), {}).get("eligible_discharges") for m in MEASURES}
+    for side in (document["forecast"], document["what_if"]):
+        for measure, figures in side["measures"].items():
+            if measure in closed:
+                side["measures"][measure] = dict.fromkeys(figures, HIDDEN)
+            elif not place.viewer.patient_level and cases[measure] and is_small(figures["cases"] - cases[measure]):
+                side["measures"][measure] = figures | dict.fromkeys(("cases", "readmissions"), HIDDEN)
+    return document
+
+
+# ---- one measure ----
+
+
+def measure_view(place: Place, measure: str) -> dict[str, Any]:
+    """The cohort flow, the risk factors, the fit of the model and the reliability of one measure."""
+    if measure not in MEASURES:
+        raise NotThereError
+    return place.version.kept(("measure", measure, *place.key), lambda: _measure(place, measure))
+
+
+def _measure(place: Place, measure: str) -> dict[str, Any]:
+    version, hospital, year = place.version, place.hospital, place.program_year
+    key = {"year": year, "measure": measure, "ccn": hospital.ccn}
+    state = place.seen.state(year, measure)
+    with version.open() as warehouse:
+        counts = warehouse.rows(
+            "select program_year, first_reason, stays from cohort.measure_counts "
+            "where measure = $measure and ccn = $ccn order by program_year",
+            {"measure": measure, "ccn": hospital.ccn},
+        )
+        meanings = dict(warehouse.rows("select reason, meaning from reference.reason_codes order by position"))
+        model = records(
+            warehouse.read(
+                "select term, kind, value, standard_error, basis, model_program_year, source from risk.model_in_force "
+                "where program_year = $year and measure = $measure",
+                {"year": year, "measure": measure},
+            )
+        )
+        prevalence = records(
+            warehouse.read("select * from result.risk_factor_prevalence where measure = $measure", {"measure": measure})
+        )
+        variables = records(
+            warehouse.read(
+                "select variable_key, report_label, type, confidence from reference.risk_variables "
+                "where measure = $measure order by report_order",
+                {"measure": measure},
+            )
+        )
+        tenths = records(
+            warehouse.read(
+                "select * from result.calibration where program_year = $year and measure = $measure order by tenth",
+                {"year": year, "measure": measure},
+            )
+        )
+        fit = warehouse.rows(
+            "select c_statistic from result.discrimination where program_year = $year and measure = $measure",
+            {"year": year, "measure": measure},
+        )
+        forecast = forecast_document(warehouse, year, hospital.ccn)
+        gaps = _gaps(warehouse, place, key, state)
+    figures = hide_measure(dict(hospital.measures.get((year, measure), {})) | forecast["measures"][measure], state)
+    factors = _factors(place, measure, model, prevalence, variables)
+    constants = {row["kind"]: row for row in model if row["kind"] in {"intercept", "variance"}}
+    return {
+        "ccn": hospital.ccn,
+        "name": hospital.label,
+        "program_year": year,
+        "measure": measure,
+        "state": state.value,
+        "figures": figures,
+        "rules": next(row for row in version.reference.rows("measures") if row["measure"] == measure),
+        "flow": _flow(place, measure, counts, meanings),
+        "factors": factors,
+        "gaps": gaps,
+        "intercept": constants.get("intercept"),
+        "variance": constants.get("variance"),
+        "calibration": _calibration(place, measure, tenths),
+        "c_statistic": _c_statistic(place, measure, fit),
+        "trend": _trends(version, place.viewer, [hospital.ccn])[hospital.ccn].get(measure, []),
+        "national_rate": version.reference.national_rates(year).value[measure],
+        "national_rate_year": version.reference.national_rates(year).year_used,
+    }
+
+
+def _flow(
+    place: Place, measure: str, counts: Sequence[tuple[int, str, int]], meanings: Mapping[str, str]
+) -> dict[str, Any]:
+    years: dict[int, dict[str, int]] = {}
+    for year, reason, stays in counts:
+        years.setdefault(year, {})[reason] = int(stays)
+    here = years.get(place.program_year, {})
+    if place.viewer.patient_level:
+        reasons = {reason: stays for reason, stays in here.items() if reason != "included"}
+        judged, included, other = sum(here.values()), here.get("included", 0), 0
+    else:
+        open_years = [year for year in years if measure in place.seen.open_measures(year)]
+        flows = fold_flow(years, place.version.spans, open_years)
+        if place.program_year not in flows:
+            return {"judged": 0, "included": 0, "reasons": [], "other": 0}
+        flow = flows[place.program_year]
+        judged, included, reasons, other = flow.judged, flow.included, dict(flow.reasons), flow.other
+    in_order = [reason for reason in meanings if reasons.get(reason)]
+    return {
+        "judged": judged,
+        "included": included,
+        "reasons": [{"reason": reason, "meaning": meanings[reason], "stays": reasons[reason]} for reason in in_order],
+        "other": other,
+    }
+
+
+def _factors(
+    place: Place,
+    measure: str,
+    model: Sequence[Mapping[str, Any]],
+    prevalence: Sequence[Mapping[str, Any]],
+    variables: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Coefficients with the hospital's own share of admissions and that of all hospitals of the run."""
+    coefficients = {row["term"]: row for row in model if row["kind"] == "coefficient"}
+    by_key: dict[str, list[Mapping[str, Any]]] = {}
+    for row in prevalence:
+        by_key.setdefault(row["variable_key"], []).append(row)
+    factors = []
+    for variable in variables:
+        key = variable["variable_key"]
+        rows = by_key.get(key, [])
+        is_years = key == "years_over_65"
+        own, run = _mean_years(place, rows, measure) if is_years else _shares(place, rows, measure)
+        found = coefficients.get(key)
+        factors.append(
+            {
+                "key": key,
+                "label": variable["report_label"],
+                "is_years": is_years,
+                "confidence": variable["confidence"],
+                "coefficient": None if found is None else found["value"],
+                "standard_error": None if found is None else found["standard_error"],
+                "own": own,
+                "run": run,
+            }
+        )
+    return factors
+
+
+def _whole_state(version: Version, ccn: str, viewer: Viewer, measure: str) -> Shown:
+    """The prevalence is over all program years of the run, so the measure must be open in one of them, and in none be withheld."""
+    seen = disclosure_for(version.hospitals[ccn], viewer)
+    states = [seen.state(year, measure) for year in version.years]
+    return Shown.OPEN if any(each is Shown.OPEN for each in states) else Shown.WITHHELD
+
+
+def _shares(place: Place, rows: Sequence[Mapping[str, Any]], measure: str) -> tuple[Any, Any]:
+    exact = place.viewer.patient_level
+    own: Any = None
+    shown, parts, totals = [], [], []
+    for row in rows:
+        with_factor, admissions = int(row["with_factor"]), int(row["index_admissions"])
+        state = (
+            _whole_state(place.version, row["ccn"], place.viewer, measure)
+            if row["ccn"] in place.version.hospitals
+            else Shown.OPEN
+        )
+        share = with_factor / admissions if exact else shown_share(with_factor, admissions, state)
+        if row["ccn"] == place.hospital.ccn:
+            own = share
+        shown.append(not isinstance(share, Hidden))
+        parts.append(with_factor)
+        totals.append(admissions)
+    if not rows:
+        return None, None
+    together = pooled(parts, shown)
+    run = HIDDEN if together is None or is_small(together) else together / sum(totals)
+    return own, run if exact or isinstance(run, Hidden) else round(run, 2)
+
+
+def _mean_years(place: Place, rows: Sequence[Mapping[str, Any]], measure: str) -> tuple[Any, Any]:
+    """Mean age over 65: no count of patients, shown where the measure is."""
+    own: Any = None
+    for row in rows:
+        if row["ccn"] == place.hospital.ccn:
+            open_here = (
+                place.viewer.patient_level
+                or _whole_state(place.version, row["ccn"], place.viewer, measure) is Shown.OPEN
+            )
+            own = round(row["mean_value"], 1) if open_here else HIDDEN
+    total = sum(row["index_admissions"] for row in rows)
+    mean = sum(row["mean_value"] * row["index_admissions"] for row in rows) / total if total else None
+    return own, None if mean is None else round(mean, 1)
+
+
+def _gaps(warehouse: Any, place: Place, key: Mapping[str, Any], state: Shown) -> list[dict[str, Any]]:
+    """Factors that earlier claims show and the coding of the index admission lacks, the weightiest first."""
+    if not warehouse.rows(
+        "select 1 from duckdb_tables() where schema_name = 'result' and table_name = 'documentation_gaps'"
+    ):
+        return []
+    rows = records(
+        warehouse.read(
+            "select gaps.variable_key, report_label, by_history_alone, index_admissions, expected_difference "
+            "from result.documentation_gaps as gaps inner join reference.risk_variables using (measure, variable_key) "
+            "where program_year = $year and measure = $measure and ccn = $ccn and by_history_alone > 0 "
+            "order by abs(expected_difference) desc limit 8",
+            dict(key),
+        )
+    )
+    if place.viewer.patient_level:
+        return list(rows)
+    if state is not Shown.OPEN:
+        return []
+    return [
+        {"report_label": row["report_label"], "share": share}
+        for row in rows
+        if not isinstance(share := shown_share(row["by_history_alone"], row["index_admissions"], state), Hidden)
+    ]
+
+
+def _calibration(place: Place, measure: str, tenths: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Observed and expected rates of tenths (or of as many parts as have no small cell) of the run's admissions."""
+    exact = place.viewer.patient_level
+    closed = [
+        place.version.hospitals[ccn].disclosure.state(place.program_year, measure) is not Shown.OPEN
+        for ccn in place.version.hospitals
+    ]
+    # One hospital whose counts are hidden must not follow from the sums of all.
+    if not exact and len(closed) < 3 and any(closed):
+        return {"parts": [], "withheld": True}
+    for size in (1, 2, 5):
+        parts = [tenths[at : at + size] for at in range(0, len(tenths), size)]
+        sums = [
+            {
+                "index_admissions": sum(int(row["index_admissions"]) for row in part),
+                "readmissions": sum(int(row["readmissions"]) for row in part),
+                "expected_readmissions": sum(row["expected_readmissions"] for row in part),
+            }
+            for part in parts
+        ]
+        hidden = any(
+            is_small(each["readmissions"]) or is_small(each["index_admissions"] - each["readmissions"]) for each in sums
+        )
+        if exact or not hidden:
+            return {
+                "withheld": False,
+                "parts": [
+                    {
+                        "observed_rate": _digits(each["readmissions"] / each["index_admissions"], None if exact else 3),
+                        "expected_rate": _digits(
+                            each["expected_readmissions"] / each["index_admissions"], None if exact else 3
+                        ),
+                        "index_admissions": each["index_admissions"] if exact else HIDDEN,
+                        "readmissions": each["readmissions"] if exact else HIDDEN,
+                    }
+                    for each in sums
+                    if each["index_admissions"]
+                ],
+            }
+    return {"parts": [], "withheld": True}
+
+
+def _c_statistic(place: Place, measure: str, fit: Sequence[tuple[Any]]) -> Any:
+    if not fit or fit[0][0] is None:
+        return None
+    return fit[0][0] if place.viewer.patient_level else round(fit[0][0], 2)
+
+
+# ---- method and data ----
+
+
+def method_view(version: Version, viewer: Viewer) -> dict[str, Any]:
+    """Rules in force with their sources, versions of lists, input files, quality checks, notes."""
+
+    def make() -> dict[str, Any]:
+        reference = version.reference
+        parameters = reference.parameters(version.settings.parameters)
+        return {
+            "years": [
+                {
+                    "program_year": year,
+                    "rules": version.rules(year),
+                    "notes": version.notes.get(year, ()),
+                    "neutrality_modifier": reference.neutrality_modifier(year),
+                    "peer_group_medians": reference.peer_group_medians(year),
+                    "peer_group_cuts": reference.peer_group_cuts(year),
+                    "national_rates": reference.national_rates(year),
+                }
+                for year in version.years
+            ],
+            "measures": reference.rows("measures"),
+            "parameters": list(parameters.values()),
+            "lists": version.lists,
+            "files": version.files,
+            "rejects": version.rejects,
+            "inputs": version.inputs,
+            "skipped": version.skipped,
+            "checks": version.checks,
+            "reasons": sorted(reference.rows("reason_codes"), key=lambda row: int(row["position"])),
+        }
+
+    return version.kept(("method", viewer.patient_level), make) | {"freshness": freshness(version)}
