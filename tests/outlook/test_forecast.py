@@ -197,3 +197,59 @@ def test_no_change_is_the_forecast() -> None:
     assert np.array_equal(
         forecast_hospital(known, national(), SHARED).draws, forecast_hospital(known, national(), SHARED, Change()).draws
     )
+
+
+def test_the_compiled_draws_are_the_same() -> None:
+    from hrrp.outlook.forecast_kernel import at_end
+
+    moving = national(
+        model_sd=np.full(SIX, 0.06), median_sd=np.full((5, SIX), 0.01), neutrality_modifier_sd=0.01, cuts_sd=0.01
+    )
+    for known in (
+        measure(300, 80, future_mean=200.0, future_cv=0.1, pending=9, drg_payment_ratio_cv=0.05),
+        measure(1500, 260, elsewhere_share=0.2, elsewhere_share_se=0.03, prior_mean=-0.1, prior_variance=0.008),
+        measure(0, 0, future_mean=40.0, future_cv=0.2, tau2=0.0741),
+        measure(40, 30, future_mean=3.0),
+        measure(0, 0),
+        measure(100, 20, tau2=0.0),
+    ):
+        whole = hospital(known, dual_proportion=0.2, dual_proportion_se=0.02)
+        for change in (Change(), Change(avoided=(25.0, 0, 0, 0, 0, 0), volume=(1.5, 1, 1, 1, 1, 1))):
+            plain = forecast_hospital(whole, moving, SHARED, change)
+            fast = forecast_hospital(whole, moving, SHARED, change, kernel=at_end)
+            assert fast.err[0] == pytest.approx(plain.err[0], abs=2e-8, nan_ok=True)
+            assert fast.draws == pytest.approx(plain.draws, abs=2e-8)
+            assert fast.cases[0] == pytest.approx(plain.cases[0])
+
+
+def test_draws_beyond_the_compiled_kernels_curve_go_the_other_way() -> None:
+    calls = []
+
+    def refusing(*arguments: object) -> bool:
+        calls.append(len(arguments))
+        return False
+
+    known = hospital(measure(300, 80, future_mean=50.0))
+    fast = forecast_hospital(known, national(), SHARED, kernel=refusing)
+    assert len(calls) == SIX
+    assert np.array_equal(fast.draws, forecast_hospital(known, national(), SHARED).draws)
+
+
+def test_a_record_before_the_period_shifts_and_narrows_what_is_to_come() -> None:
+    from hrrp.outlook.forecast import prior_from_history
+
+    eta = np.random.default_rng(4).normal(logit(0.2), 0.4, 800)
+    mean, variance = prior_from_history(eta, 220.0, 0.02, 0.9)
+    outcome = np.zeros(800)
+    outcome[:220] = 1
+    exact = hospital_effect(outcome, eta, 0.02)
+    assert mean == pytest.approx(0.9 * exact.effect, abs=1e-9)
+    assert variance == pytest.approx(0.02 - 0.81 * (0.02 - exact.se**2), abs=1e-9)
+    assert prior_from_history(np.empty(0), 0.0, 0.02, 0.9) == (0.0, 0.02)
+    coming = measure(0, 0, future_mean=300.0)
+    blank, known = (
+        forecast_hospital(hospital(each), national(), SHARED)
+        for each in (coming, replace(coming, prior_mean=mean, prior_variance=variance))
+    )
+    assert known.err[0, 1] > blank.err[0, 1]
+    assert np.ptp(known.err[0]) < np.ptp(blank.err[0])

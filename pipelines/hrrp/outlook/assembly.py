@@ -18,6 +18,7 @@ import pandas as pd
 from hrrp.outlook.forecast import (
     Forecast,
     HospitalToDate,
+    Kernel,
     MeasureToDate,
     forecast_hospital,
     national_draws,
@@ -31,6 +32,8 @@ from hrrp.program import MEASURES, Period, Reference
 
 Row = tuple[int, str, str | None, str, float, float, float]
 
+# Forecasts (hospitals times program years) from which compiling the draws pays.
+WORTH_COMPILING = 500
 # How far a hospital's DRG payment ratio still moves in relative terms from the start of a period to its end.
 RATIO_CV = 0.06
 # How far its dual proportion still moves, beyond sampling, over a whole period.
@@ -178,13 +181,14 @@ def forecast_table(
     by_hospital: dict[str, dict[int, list[Mapping[Any, Any]]]] = {}
     for row in inputs.to_dict(orient="records"):
         by_hospital.setdefault(str(row["ccn"]), {}).setdefault(int(row["program_year"]), []).append(row)
+    kernel = _kernel(sum(len(years) for years in by_hospital.values()))
     nations = {int(year): national_figures(reference, int(year))[0] for year in inputs["program_year"].unique()}
 
     def of_hospital(ccn: str) -> list[Row]:
         own = own_draws(ccn, shared)
         rows = []
         for year, known in sorted(by_hospital[ccn].items()):
-            forecast = forecast_hospital(hospital_to_date(known), nations[year], shared, own=own)
+            forecast = forecast_hospital(hospital_to_date(known), nations[year], shared, own=own, kernel=kernel)
             rows += [(year, ccn, *figure) for figure in _figures(forecast)]
         return rows
 
@@ -195,6 +199,19 @@ def forecast_table(
     # By year, and within it by hospital.
     rows = sorted((row for of_one in found for row in of_one), key=lambda row: row[0])
     return pd.DataFrame(rows, columns=columns)
+
+
+def _kernel(forecasts: int) -> Kernel | None:
+    """The compiled kernel where there are enough forecasts for the seconds that compiling may take."""
+    if forecasts < WORTH_COMPILING:
+        return None
+    from hrrp.model.compiled import progress_line
+    from hrrp.outlook.forecast_kernel import at_end
+
+    with progress_line("the forecast's kernel"):
+        one, none = np.ones(1), np.zeros(1)
+        at_end(one, 0.0, 1.0, np.zeros(4), *([0.1] * 13), 1.0, none, none, none, none, none, np.empty(1), np.empty(1))
+    return at_end
 
 
 def _figures(forecast: Forecast) -> Iterator[tuple[str | None, str, float, float, float]]:

@@ -31,7 +31,9 @@ hospital's own draws are the same in all program years and scenarios: what diffe
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +43,7 @@ from hrrp.penalty.factor import MINIMUM_CASES, contributions, payment_reduction
 from hrrp.program import MEASURES
 
 Floats = NDArray[np.float64]
+Kernel = Callable[..., bool]
 
 SOURCES: tuple[str, ...] = (
     "own results",
@@ -54,7 +57,7 @@ SOURCES: tuple[str, ...] = (
     "peer group",
 )
 PROBABILITIES = (0.05, 0.5, 0.95)
-MODE_TOLERANCE = 1e-12
+MODE_TOLERANCE = 1e-11
 NEWTON_STEPS = 50
 # After a step s Newton's next error is at most s^2 / 2 here (|f''| < f'): below 1e-8.
 DRAW_TOLERANCE = 1e-4
@@ -210,11 +213,13 @@ def forecast_hospital(
     shared: Draws,
     change: Change = NO_CHANGE,
     own: OwnDraws | None = None,
+    kernel: Kernel | None = None,
 ) -> Forecast:
     """The distribution of ERRs, contributions and payment reduction at the end of the applicable period.
 
     `change` is a what-if scenario; the same draws serve every scenario, so the change of nothing gives the forecast itself. `own`
-    are the hospital's draws where the caller has them already (they are the same for all its program years).
+    are the hospital's draws where the caller has them already (they are the same for all its program years). `kernel` is
+    `hrrp.outlook.forecast_kernel.at_end` where many hospitals make compiling worth while; the answer is the same to 1e-8.
     """
     own = own or own_draws(hospital.ccn, shared)
     group = _groups(hospital, national, shared, own.dual, change.dual_proportion)
@@ -223,7 +228,7 @@ def forecast_hospital(
     err, cases, contribution = (np.empty((len(MEASURES), len(PROBABILITIES))) for _ in range(3))
     chance_of_cases, chance_of_contribution = np.empty(len(MEASURES)), np.empty(len(MEASURES))
     for k, known in enumerate(hospital.measures):
-        ratio_of_errs, count, payments = _measure_at_end(known, k, national, shared, own, change)
+        ratio_of_errs, count, payments = _measure_at_end(known, k, national, shared, own, change, kernel)
         median = _median(k, national, shared, group, change.medians[k])
         enough = count >= MINIMUM_CASES
         penalised = enough & (ratio_of_errs > median) if national.in_payment[k] else np.zeros(shared.count, dtype=bool)
@@ -236,7 +241,7 @@ def forecast_hospital(
         any_penalised |= penalised
         err[k], contribution[k] = _quantiles(ratio_of_errs), _quantiles_from_zero(part)
         cases[k] = _interpolated(_cases(known, own.volume_marks[k], change.volume[k])[1], shared.count)
-        chance_of_cases[k], chance_of_contribution[k] = enough.mean(), penalised.mean()
+        chance_of_cases[k], chance_of_contribution[k] = _share(enough), _share(penalised)
     reduction = payment_reduction(total[:, None], national.cap)
     drawn = {
         "own results": own.results,
@@ -256,8 +261,8 @@ def forecast_hospital(
         chance_of_contribution=chance_of_contribution,
         reduction=_quantiles_from_zero(reduction),
         mean_reduction=float(reduction.mean()),
-        chance_of_penalty=float(any_penalised.mean()),
-        chance_of_cap=float("nan") if np.isnan(reduction).any() else float((reduction >= national.cap).mean()),
+        chance_of_penalty=_share(any_penalised),
+        chance_of_cap=float("nan") if np.isnan(reduction).any() else _share(reduction >= national.cap),
         chance_of_group=np.bincount(group - 1, minlength=5) / shared.count,
         spread=spread_by_source(reduction, drawn, {"peer group": group}),
         draws=reduction,
@@ -265,38 +270,111 @@ def forecast_hospital(
 
 
 def _measure_at_end(
-    known: MeasureToDate, k: int, national: National, shared: Draws, own: OwnDraws, change: Change
+    known: MeasureToDate,
+    k: int,
+    national: National,
+    shared: Draws,
+    own: OwnDraws,
+    change: Change,
+    kernel: Kernel | None,
 ) -> tuple[Floats, Floats, Floats]:
     """ERR, whole number of cases and DRG payment ratio of the k-th measure at the end of the period, draw by draw."""
-    seen, n_known = float(known.readmissions), float(known.linear_predictor.size)
+    n_known = float(known.linear_predictor.size)
     # Without an own case the national rate stands for the case mix.
     rows = known.linear_predictor if n_known else np.log([known.national_rate / (1.0 - known.national_rate)])
     patients = Patients(np.asarray(rows, dtype=np.float64))
 
     prior_mean, variance = known.prior
-    best = min(seen / (1.0 - known.elsewhere_share), n_known)
+    best = min(known.readmissions / (1.0 - known.elsewhere_share), n_known)
     mode = posterior_mode(patients, best, n_known, variance, prior_mean)
-    shrink = 1.0 / (1.0 + variance * n_known * patients.derivatives(mode)[1])
-    shift = national.model_sd[k] * shared.model[k]
+    shrink = 1.0 / (1.0 + variance * n_known * patients.risk_and_slope(mode)[1])
     # Of the prior, the part that is not the hospital's own earlier record moves with the nation.
     with_nation = shrink * variance / known.tau2 if known.tau2 > 0.0 else 0.0
-    effect = mode + with_nation * shift + own.results[k] * np.sqrt(variance * shrink)
-    curve = _curve(patients, effect, shift)
+    effect = Effect(mode, float(np.sqrt(variance * shrink)), with_nation, float(national.model_sd[k]))
+    drawn = None
+    if kernel is not None and known.tau2 > 0.0:
+        drawn = _compiled(kernel, known, patients, effect, k, shared, own, change)
+    err, total = drawn or _at_end(known, patients, effect, k, shared, own, change)
+    cases = np.floor(total + 0.5)
+    if cases.min() < 1.0:
+        err = np.where(cases >= 1.0, err, np.nan)
+    ratio = np.maximum(known.drg_payment_ratio * (1.0 + known.drg_payment_ratio_cv * own.payments[k]), 0.0)
+    return err, cases, ratio
 
-    total, cases = _cases(known, own.volume[k], change.volume[k])
-    further = total - n_known
-    risk = curve.risk(effect)
+
+@dataclass(frozen=True)
+class Effect:
+    """A hospital's true effect in one measure: mode, standard error, how far it goes with the nation, the nation's own spread."""
+
+    mode: float
+    sd: float
+    with_nation: float
+    model_sd: float
+
+
+def _at_end(
+    known: MeasureToDate, patients: Patients, effect: Effect, k: int, shared: Draws, own: OwnDraws, change: Change
+) -> tuple[Floats, Floats]:
+    """ERR and admissions at the end of the period, draw by draw."""
+    shift = effect.model_sd * shared.model[k]
+    true_effect = effect.mode + effect.with_nation * shift + effect.sd * own.results[k]
+    curve = _curve(patients, true_effect, shift)
+
+    total, _ = _cases(known, own.volume[k], change.volume[k])
+    further = total - known.linear_predictor.size
+    risk = curve.risk(true_effect)
     mean = further * risk
     returns = mean + np.sqrt(mean * (1.0 - risk)) * own.chance[k]
     np.minimum(np.maximum(returns, 0.0, out=returns), further, out=returns)
 
     readmitted = _seen_and_unseen(known, own.elsewhere[k]) + returns - change.avoided[k]
     np.minimum(np.maximum(readmitted, 0.0, out=readmitted), total, out=readmitted)
-    err = _err_at_end(patients, curve, mode, readmitted, total, shift, known.tau2)
-    if cases.min() < 1.0:
-        err = np.where(cases >= 1.0, err, np.nan)
-    ratio = np.maximum(known.drg_payment_ratio * (1.0 + known.drg_payment_ratio_cv * own.payments[k]), 0.0)
-    return err, cases, ratio
+    return _err_at_end(patients, curve, effect.mode, readmitted, total, shift, known.tau2), total
+
+
+def _compiled(
+    kernel: Kernel,
+    known: MeasureToDate,
+    patients: Patients,
+    effect: Effect,
+    k: int,
+    shared: Draws,
+    own: OwnDraws,
+    change: Change,
+) -> tuple[Floats, Floats] | None:
+    """The same by the compiled kernel; None where a draw left its curve, which is made for six standard deviations."""
+    reach = 6.0 * max(effect.sd, effect.model_sd, float(np.sqrt(known.tau2))) + 0.05
+    curve = patients.curve(min(effect.mode, 0.0) - reach, max(effect.mode, 0.0) + reach)
+    err, total = np.empty(shared.count), np.empty(shared.count)
+    mean = known.future_mean * change.volume[k]
+    inside = kernel(
+        np.array(curve.powers),
+        curve.centre,
+        curve.half,
+        np.array(patients.derivatives(effect.mode)),
+        effect.mode,
+        effect.with_nation,
+        effect.sd,
+        effect.model_sd,
+        known.tau2,
+        float(known.linear_predictor.size),
+        float(known.readmissions),
+        known.elsewhere_share,
+        known.elsewhere_share_se,
+        mean,
+        float(np.sqrt(mean + (known.future_cv * mean) ** 2)),
+        float(known.pending),
+        float(change.avoided[k]),
+        DRAW_TOLERANCE,
+        own.results[k],
+        own.chance[k],
+        own.volume[k],
+        own.elsewhere[k],
+        shared.model[k],
+        err,
+        total,
+    )
+    return (err, total) if inside else None
 
 
 def _cases(known: MeasureToDate, normal: Floats, volume: float) -> tuple[Floats, Floats]:
@@ -325,7 +403,7 @@ def posterior_mode(
     low, high = prior_mean + min(tau2 * (readmissions - cases), 0.0), prior_mean + max(tau2 * readmissions, 0.0)
     u = prior_mean
     for _ in range(NEWTON_STEPS):
-        f, slope, *_ = patients.derivatives(u)
+        f, slope = patients.risk_and_slope(u)
         gap = u - prior_mean - tau2 * (readmissions - cases * f)
         low, high = (u, high) if gap < 0.0 else (low, u)
         following = u - gap / (1.0 + tau2 * cases * slope)
@@ -348,7 +426,7 @@ def prior_from_history(
         return 0.0, tau2
     patients, n = Patients(linear_predictor), float(linear_predictor.size)
     mode = posterior_mode(patients, min(readmissions, n), n, tau2)
-    known = tau2 * n * patients.derivatives(mode)[1]
+    known = tau2 * n * patients.risk_and_slope(mode)[1]
     return correlation * mode, tau2 - correlation**2 * tau2 * known / (1.0 + known)
 
 
@@ -397,7 +475,9 @@ def _median(k: int, national: National, shared: Draws, group: NDArray[np.int64],
     """Peer group median ERR of the k-th measure, draw by draw; a scenario's where it states one."""
     if np.isfinite(stated):
         return stated
-    return national.medians[:, k][group - 1] + national.median_sd[:, k][group - 1] * shared.medians[k]
+    first = int(group[0])
+    where = first - 1 if _share(group == first) == 1.0 else group - 1
+    return national.medians[where, k] + national.median_sd[where, k] * shared.medians[k]
 
 
 def _groups(
@@ -420,7 +500,7 @@ def _groups(
 def _quantiles(values: Floats) -> Floats:
     """5 %, 50 % and 95 % of the finite values; draws without a case have no ERR."""
     ordered = np.sort(values)
-    finite = ordered[: int(np.searchsorted(ordered, np.nan))]
+    finite = ordered if ordered[-1] == ordered[-1] else ordered[: int(np.searchsorted(ordered, np.nan))]
     return _interpolated(_marks(finite, finite.size), finite.size)
 
 
@@ -435,9 +515,23 @@ def _marks(ordered: Floats, count: int) -> Floats:
     """The order statistics next below and above each quantile, (2, 3), of `count` values: zeros, then `ordered`."""
     if not count:
         return np.full((2, len(PROBABILITIES)), np.nan)
-    below = np.array([int(probability * (count - 1)) for probability in PROBABILITIES])
-    at = np.stack([below, np.minimum(below + 1, count - 1)]) - (count - ordered.size)
+    at = _places(count)
+    if ordered.size == count:
+        return ordered[at]
+    at = at - (count - ordered.size)
     return np.where(at >= 0, ordered[np.maximum(at, 0)], 0.0) if ordered.size else np.zeros(at.shape)
+
+
+@cache
+def _places(count: int) -> NDArray[np.int64]:
+    """Where the order statistics next below and above each quantile of `count` values stand."""
+    below = np.array([int(probability * (count - 1)) for probability in PROBABILITIES])
+    return np.stack([below, np.minimum(below + 1, count - 1)])
+
+
+def _share(happened: NDArray[np.bool_]) -> float:
+    """Share of draws; counting is many times faster than averaging truth values."""
+    return int(np.count_nonzero(happened)) / happened.size
 
 
 def _interpolated(marks: Floats, count: int) -> Floats:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 TOLERANCE = 1e-9
+ROUNDING = 1e-12
 # Effects are cut at this distance from 0, where odds are a twentieth or twenty times those of an average hospital: only a scenario
 # that takes away nearly all of thousands of readmissions leads there.
 FURTHEST = 3.0
@@ -37,7 +38,7 @@ class RiskCurve:
 
     def covers(self, u: Floats) -> bool:
         """Whether every u lies where the curve is good, or beyond FURTHEST."""
-        low, high = self.centre - self.half, self.centre + self.half
+        low, high = self.centre - self.half - ROUNDING, self.centre + self.half + ROUNDING
         return bool(max(float(u.min()), -FURTHEST) >= low and min(float(u.max()), FURTHEST) <= high)
 
     def risk(self, u: Floats) -> Floats:
@@ -78,6 +79,12 @@ class Patients:
         w = p * (1.0 - p)
         n, total = p.size, float(w.sum())
         return float(p.sum()) / n, total / n, (total - 2.0 * float(w @ p)) / n, (total - 6.0 * float(w @ w)) / n
+
+    def risk_and_slope(self, u: float) -> tuple[float, float]:
+        """f and f' at u, over all rows."""
+        p = 1.0 / (1.0 + self.inverse_odds * math.exp(-u))
+        total = float(p.sum())
+        return total / p.size, (total - float(p @ p)) / p.size
 
     def curve(self, low: float, high: float) -> RiskCurve:
         """The polynomial that is good from `low` to `high`."""
