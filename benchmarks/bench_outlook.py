@@ -52,6 +52,8 @@ def inputs(hospitals: int, seed: int = 1) -> pd.DataFrame:
                         "drg_payment_ratio_cv": 0.06 * (1 - share) ** 0.5,
                         "elsewhere_share": 0.2,
                         "elsewhere_share_se": 0.02,
+                        "prior_mean": 0.0,
+                        "prior_variance": 0.01,
                         "dual_proportion": dual,
                         "dual_proportion_se": 0.01,
                         "peer_group": None,

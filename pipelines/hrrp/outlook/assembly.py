@@ -153,7 +153,8 @@ def _measure_to_date(row: Mapping[Any, Any]) -> MeasureToDate:
         readmissions=int(row["readmissions"]),
         pending=int(row["pending"]),
         **{
-            name: float(row[name])
+            # A review database of an earlier version has no record before the period.
+            name: float(row.get(name, np.nan))
             for name in (
                 "future_mean",
                 "future_cv",
