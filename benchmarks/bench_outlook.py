@@ -88,7 +88,9 @@ def main() -> None:
         f"{given.hospitals:,} hospitals, three years, {given.threads} thread(s): {took:.1f} s, {worked:.1f} s of processor time, "
         f"{took / given.hospitals / len(YEARS) * 1e3:.1f} ms a hospital and year; {len(result):,} rows"
     )
-    print(f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}")
+    print(
+        f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"
+    )
 
 
 if __name__ == "__main__":

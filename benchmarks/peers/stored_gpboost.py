@@ -1,6 +1,6 @@
 """gpboost's answer, Laplace at tight tolerance, on tests/model/stored/nation.csv: tests/model/stored/gpboost_laplace.csv.
 
-    python benchmarks/peers/stored_gpboost.py          (in an environment with gpboost; the project does not depend on it)
+python benchmarks/peers/stored_gpboost.py          (in an environment with gpboost; the project does not depend on it)
 """
 
 from __future__ import annotations

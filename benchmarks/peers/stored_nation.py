@@ -21,7 +21,11 @@ def main() -> None:
     rng = np.random.default_rng(20261123)
     hospitals, stays = 45, 1500
     share = rng.lognormal(0.0, 0.9, hospitals)
-    hospital = np.sort(np.concatenate([np.repeat(np.arange(hospitals), 4), rng.choice(hospitals, stays - 4 * hospitals, p=share / share.sum())]))
+    hospital = np.sort(
+        np.concatenate(
+            [np.repeat(np.arange(hospitals), 4), rng.choice(hospitals, stays - 4 * hospitals, p=share / share.sum())]
+        )
+    )
     frame = pd.DataFrame(
         {
             "hospital": hospital + 1,

@@ -105,7 +105,7 @@ def _start(settings: Settings, port: int, read_only: bool) -> dict[str, subproce
     # Its log is written for developers, and a traceback in it could show a value: it stays in the owner's folder.
     for name, command in (("web server", page), ("daemon", daemon)):
         log = home / f"{name.replace(' ', '_')}.log"
-        with open(os.open(log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as output:
+        with os.fdopen(os.open(log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as output:
             children[name] = subprocess.Popen(
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )

@@ -143,7 +143,7 @@ def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """The Dagster instance of the output folder: history in OUT/state, no telemetry."""
     home = prepare_state(settings)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
-    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home))) as history:
+    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides={"concurrency": {"pools": {"granularity": "op"}}})) as history:
         yield history
 
 
