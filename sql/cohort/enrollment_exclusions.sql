@@ -85,7 +85,7 @@ died_within_follow_up as (
         measure,
         stay_key
     from judged
-    where days_to_death between 0 and $enrollment_days_after
+    where days_to_death between 0 and $outcome_days
 ),
 
 last_known_day as (
