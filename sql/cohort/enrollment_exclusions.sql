@@ -85,7 +85,7 @@ died_within_follow_up as (
         measure,
         stay_key
     from judged
-    where days_to_death between 0 and $outcome_days
+    where days_to_death between 0 and greatest($enrollment_days_after, $outcome_days)
 ),
 
 last_known_day as (

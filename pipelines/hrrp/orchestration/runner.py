@@ -138,12 +138,16 @@ def _check_outcomes(result: dg.ExecuteInProcessResult, definitions: dg.Definitio
     return tuple(outcomes)
 
 
+# One process that holds the folder's lock has no one to wait for: with the pool, each of its hundred steps waits a second.
+WITHOUT_POOL = {"concurrency": {"pools": {"granularity": "op"}}}
+
+
 @contextmanager
 def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """The Dagster instance of the output folder: history in OUT/state, no telemetry."""
     home = prepare_state(settings)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
-    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides={"concurrency": {"pools": {"granularity": "op"}}})) as history:
+    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=WITHOUT_POOL)) as history:
         yield history
 
 
