@@ -85,7 +85,7 @@ died_within_follow_up as (
         measure,
         stay_key
     from judged
-    where days_to_death between 0 and greatest($enrollment_days_after, $outcome_days)
+    where days_to_death between 0 and $enrollment_days_after
 ),
 
 last_known_day as (
@@ -97,17 +97,27 @@ last_known_day as (
     from intake.run
 ),
 
--- Discharge + 30 days lies beyond the extract's last day: the outcome is not yet known.
-not_over_yet as (
+-- Discharge + 30 days lies beyond the extract's last day: enrollment after discharge is not asked for.
+beyond_the_extract as (
     select
         judged.program_year,
         judged.measure,
-        judged.stay_key
+        judged.stay_key,
+        judged.days_to_death
     from judged
     inner join last_known_day on judged.follow_up_end > last_known_day.last_day
+),
+
+-- The outcome is not yet known, unless the person died within its days.
+not_over_yet as (
+    select
+        program_year,
+        measure,
+        stay_key
+    from beyond_the_extract
     where
         not $death_completes_follow_up
-        or coalesce(judged.days_to_death not between 0 and $outcome_days, true)
+        or coalesce(days_to_death not between 0 and $outcome_days, true)
 )
 
 select
@@ -130,7 +140,7 @@ select
 from tested
 anti join enrolled_after using (program_year, measure, stay_key)
 anti join died_within_follow_up using (program_year, measure, stay_key)
-anti join not_over_yet using (program_year, measure, stay_key)
+anti join beyond_the_extract using (program_year, measure, stay_key)
 union all
 select
     program_year,
