@@ -200,7 +200,7 @@ def test_no_change_is_the_forecast() -> None:
 
 
 def test_the_compiled_draws_are_the_same() -> None:
-    from hrrp.outlook.forecast_kernel import at_end
+    from hrrp.outlook import forecast_kernel
 
     moving = national(
         model_sd=np.full(SIX, 0.06), median_sd=np.full((5, SIX), 0.01), neutrality_modifier_sd=0.01, cuts_sd=0.01
@@ -216,23 +216,21 @@ def test_the_compiled_draws_are_the_same() -> None:
         whole = hospital(known, dual_proportion=0.2, dual_proportion_se=0.02)
         for change in (Change(), Change(avoided=(25.0, 0, 0, 0, 0, 0), volume=(1.5, 1, 1, 1, 1, 1))):
             plain = forecast_hospital(whole, moving, SHARED, change)
-            fast = forecast_hospital(whole, moving, SHARED, change, kernel=at_end)
+            fast = forecast_hospital(whole, moving, SHARED, change, kernel=forecast_kernel)
             assert fast.err[0] == pytest.approx(plain.err[0], abs=2e-8, nan_ok=True)
             assert fast.draws == pytest.approx(plain.draws, abs=2e-8)
             assert fast.cases[0] == pytest.approx(plain.cases[0])
 
 
 def test_draws_beyond_the_compiled_kernels_curve_go_the_other_way() -> None:
-    calls = []
+    """Avoiding nearly all of very many readmissions takes the effect beyond six standard deviations."""
+    from hrrp.outlook import forecast_kernel
 
-    def refusing(*arguments: object) -> bool:
-        calls.append(len(arguments))
-        return False
-
-    known = hospital(measure(300, 80, future_mean=50.0))
-    fast = forecast_hospital(known, national(), SHARED, kernel=refusing)
-    assert len(calls) == SIX
-    assert np.array_equal(fast.draws, forecast_hospital(known, national(), SHARED).draws)
+    known = hospital(measure(4000, 900, future_mean=500.0))
+    change = Change(avoided=(1000.0, 0, 0, 0, 0, 0))
+    plain, fast = (forecast_hospital(known, national(), SHARED, change, kernel=way) for way in (None, forecast_kernel))
+    assert fast.err[0] == pytest.approx(plain.err[0], abs=2e-8)
+    assert plain.err[0, 1] < 0.2
 
 
 def test_a_record_before_the_period_shifts_and_narrows_what_is_to_come() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ import pandas as pd
 from hrrp.outlook.forecast import (
     Forecast,
     HospitalToDate,
-    Kernel,
     MeasureToDate,
     forecast_hospital,
     national_draws,
@@ -202,17 +202,16 @@ def forecast_table(
     return pd.DataFrame(rows, columns=columns)
 
 
-def _kernel(forecasts: int) -> Kernel | None:
+def _kernel(forecasts: int) -> ModuleType | None:
     """The compiled kernel where there are enough forecasts for the seconds that compiling may take."""
     if forecasts < WORTH_COMPILING:
         return None
     from hrrp.model.compiled import progress_line
-    from hrrp.outlook.forecast_kernel import at_end
+    from hrrp.outlook import forecast_kernel
 
     with progress_line("the forecast's kernel"):
-        one, none = np.ones(1), np.zeros(1)
-        at_end(one, 0.0, 1.0, np.zeros(4), *([0.1] * 13), 1.0, none, none, none, none, none, np.empty(1), np.empty(1))
-    return at_end
+        forecast_kernel.warm()
+    return forecast_kernel
 
 
 def _figures(forecast: Forecast) -> Iterator[tuple[str | None, str, float, float, float]]:

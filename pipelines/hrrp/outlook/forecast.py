@@ -30,20 +30,22 @@ hospital's own draws are the same in all program years and scenarios: what diffe
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hrrp.outlook.risk_curve import FURTHEST, Patients, RiskCurve
+from hrrp.outlook.risk_curve import FURTHEST, Patients, RiskCurve, interval
 from hrrp.penalty.factor import MINIMUM_CASES, contributions, payment_reduction
 from hrrp.program import MEASURES
 
 Floats = NDArray[np.float64]
-Kernel = Callable[..., bool]
+# ERR, contribution, penalised or not, of every draw; the chance of 25 cases.
+Drawn = tuple[Floats, Floats, NDArray[np.bool_], float]
 
 SOURCES: tuple[str, ...] = (
     "own results",
@@ -213,13 +215,13 @@ def forecast_hospital(
     shared: Draws,
     change: Change = NO_CHANGE,
     own: OwnDraws | None = None,
-    kernel: Kernel | None = None,
+    kernel: ModuleType | None = None,
 ) -> Forecast:
     """The distribution of ERRs, contributions and payment reduction at the end of the applicable period.
 
     `change` is a what-if scenario; the same draws serve every scenario, so the change of nothing gives the forecast itself. `own`
     are the hospital's draws where the caller has them already (they are the same for all its program years). `kernel` is
-    `hrrp.outlook.forecast_kernel.at_end` where many hospitals make compiling worth while; the answer is the same to 1e-8.
+    the module `hrrp.outlook.forecast_kernel` where many hospitals make compiling worth while; the answer is the same to 1e-8.
     """
     own = own or own_draws(hospital.ccn, shared)
     group = _groups(hospital, national, shared, own.dual, change.dual_proportion)
@@ -228,22 +230,19 @@ def forecast_hospital(
     err, cases, contribution = (np.empty((len(MEASURES), len(PROBABILITIES))) for _ in range(3))
     chance_of_cases, chance_of_contribution = np.empty(len(MEASURES)), np.empty(len(MEASURES))
     for k, known in enumerate(hospital.measures):
-        ratio_of_errs, count, payments = _measure_at_end(known, k, national, shared, own, change, kernel)
-        median = _median(k, national, shared, group, change.medians[k])
-        enough = count >= MINIMUM_CASES
-        penalised = enough & (ratio_of_errs > median) if national.in_payment[k] else np.zeros(shared.count, dtype=bool)
-        if np.isfinite(known.drg_payment_ratio):
-            part = contributions(ratio_of_errs, median, payments, count, modifier) * national.in_payment[k]
-        else:
-            # Above the median with unknown payments: the contribution is unknown; that there is one is known.
-            part = np.where(penalised, np.nan, 0.0)
+        drawn = None
+        if kernel is not None and known.tau2 > 0.0:
+            drawn = _compiled(kernel, known, k, national, shared, own, change, group, modifier)
+        ratio, part, penalised, chance_of_cases[k] = drawn or _drawn(
+            known, k, national, shared, own, change, group, modifier
+        )
         total += part
         any_penalised |= penalised
-        err[k], contribution[k] = _quantiles(ratio_of_errs), _quantiles_from_zero(part)
+        err[k], contribution[k] = _quantiles(ratio), _quantiles_from_zero(part)
         cases[k] = _interpolated(_cases(known, own.volume_marks[k], change.volume[k])[1], shared.count)
-        chance_of_cases[k], chance_of_contribution[k] = _share(enough), _share(penalised)
+        chance_of_contribution[k] = _share(penalised)
     reduction = payment_reduction(total[:, None], national.cap)
-    drawn = {
+    sources = {
         "own results": own.results,
         "chance": own.chance,
         "volume": own.volume,
@@ -264,42 +263,53 @@ def forecast_hospital(
         chance_of_penalty=_share(any_penalised),
         chance_of_cap=float("nan") if np.isnan(reduction).any() else _share(reduction >= national.cap),
         chance_of_group=np.bincount(group - 1, minlength=5) / shared.count,
-        spread=spread_by_source(reduction, drawn, {"peer group": group}),
+        spread=spread_by_source(reduction, sources, {"peer group": group}, kernel),
         draws=reduction,
     )
 
 
-def _measure_at_end(
+def _drawn(
     known: MeasureToDate,
     k: int,
     national: National,
     shared: Draws,
     own: OwnDraws,
     change: Change,
-    kernel: Kernel | None,
-) -> tuple[Floats, Floats, Floats]:
-    """ERR, whole number of cases and DRG payment ratio of the k-th measure at the end of the period, draw by draw."""
-    n_known = float(known.linear_predictor.size)
-    # Without an own case the national rate stands for the case mix.
-    rows = known.linear_predictor if n_known else np.log([known.national_rate / (1.0 - known.national_rate)])
-    patients = Patients(np.asarray(rows, dtype=np.float64))
-
+    group: NDArray[np.int64],
+    modifier: Floats,
+) -> Drawn:
+    """The k-th measure at the end of the period: ERR, contribution and whether it is penalised, draw by draw; chance of 25 cases."""
+    patients = _patients(known)
     prior_mean, variance = known.prior
-    best = min(known.readmissions / (1.0 - known.elsewhere_share), n_known)
-    mode = posterior_mode(patients, best, n_known, variance, prior_mean)
-    shrink = 1.0 / (1.0 + variance * n_known * patients.risk_and_slope(mode)[1])
-    # Of the prior, the part that is not the hospital's own earlier record moves with the nation.
-    with_nation = shrink * variance / known.tau2 if known.tau2 > 0.0 else 0.0
-    effect = Effect(mode, float(np.sqrt(variance * shrink)), with_nation, float(national.model_sd[k]))
-    drawn = None
-    if kernel is not None and known.tau2 > 0.0:
-        drawn = _compiled(kernel, known, patients, effect, k, shared, own, change)
-    err, total = drawn or _at_end(known, patients, effect, k, shared, own, change)
+    n_known = float(known.linear_predictor.size)
+    mode = posterior_mode(patients, _best_count(known), n_known, variance, prior_mean)
+    effect = _effect(known, mode, patients.risk_and_slope(mode)[1], float(national.model_sd[k]))
+    err, total = _at_end(known, patients, effect, k, shared, own, change)
     cases = np.floor(total + 0.5)
     if cases.min() < 1.0:
         err = np.where(cases >= 1.0, err, np.nan)
-    ratio = np.maximum(known.drg_payment_ratio * (1.0 + known.drg_payment_ratio_cv * own.payments[k]), 0.0)
-    return err, cases, ratio
+    median = _median(k, national, shared, group, change.medians[k])
+    enough = cases >= MINIMUM_CASES
+    penalised = enough & (err > median) & bool(national.in_payment[k])
+    if np.isfinite(known.drg_payment_ratio):
+        ratio = np.maximum(known.drg_payment_ratio * (1.0 + known.drg_payment_ratio_cv * own.payments[k]), 0.0)
+        part = contributions(err, median, ratio, cases, modifier) * national.in_payment[k]
+    else:
+        # Above the median with unknown payments: the contribution is unknown; that there is one is known.
+        part = np.where(penalised, np.nan, 0.0)
+    return err, part, penalised, _share(enough)
+
+
+def _patients(known: MeasureToDate) -> Patients:
+    """The known rows; without an own case the national rate stands for the case mix."""
+    if known.linear_predictor.size:
+        return Patients(known.linear_predictor)
+    return Patients(np.log([known.national_rate / (1.0 - known.national_rate)]))
+
+
+def _best_count(known: MeasureToDate) -> float:
+    """Readmissions so far with those to be expected elsewhere."""
+    return float(min(known.readmissions / (1.0 - known.elsewhere_share), known.linear_predictor.size))
 
 
 @dataclass(frozen=True)
@@ -310,6 +320,14 @@ class Effect:
     sd: float
     with_nation: float
     model_sd: float
+
+
+def _effect(known: MeasureToDate, mode: float, slope: float, model_sd: float) -> Effect:
+    _, variance = known.prior
+    shrink = 1.0 / (1.0 + variance * known.linear_predictor.size * slope)
+    # Of the prior, the part that is not the hospital's own earlier record moves with the nation.
+    with_nation = shrink * variance / known.tau2 if known.tau2 > 0.0 else 0.0
+    return Effect(mode, math.sqrt(variance * shrink), with_nation, model_sd)
 
 
 def _at_end(
@@ -333,36 +351,44 @@ def _at_end(
 
 
 def _compiled(
-    kernel: Kernel,
+    kernel: ModuleType,
     known: MeasureToDate,
-    patients: Patients,
-    effect: Effect,
     k: int,
+    national: National,
     shared: Draws,
     own: OwnDraws,
     change: Change,
-) -> tuple[Floats, Floats] | None:
-    """The same by the compiled kernel; None where a draw left its curve, which is made for six standard deviations."""
-    reach = 6.0 * max(effect.sd, effect.model_sd, float(np.sqrt(known.tau2))) + 0.05
-    curve = patients.curve(min(effect.mode, 0.0) - reach, max(effect.mode, 0.0) + reach)
-    err, total = np.empty(shared.count), np.empty(shared.count)
-    mean = known.future_mean * change.volume[k]
-    inside = kernel(
-        np.array(curve.powers),
-        curve.centre,
-        curve.half,
-        np.array(patients.derivatives(effect.mode)),
-        effect.mode,
+    group: NDArray[np.int64],
+    modifier: Floats,
+) -> Drawn | None:
+    """`_drawn` by the compiled kernel; None where a draw left its curve, which is made for six standard deviations."""
+    inverse_odds = _patients(known).inverse_odds
+    prior_mean, variance = known.prior
+    n_known = float(known.linear_predictor.size)
+    mode, *derivatives = kernel.posterior(inverse_odds, _best_count(known), n_known, variance, prior_mean)
+    effect = _effect(known, mode, derivatives[1], float(national.model_sd[k]))
+    reach = 6.0 * max(effect.sd, effect.model_sd, math.sqrt(known.tau2)) + 0.05
+    centre, half, points, to_powers = interval(min(mode, 0.0) - reach, max(mode, 0.0) + reach)
+    err, part = np.empty(shared.count), np.empty(shared.count)
+    penalised = np.empty(shared.count, dtype=np.bool_)
+    mean, stated = known.future_mean * change.volume[k], float(change.medians[k])
+    has_stated = math.isfinite(stated)
+    enough = kernel.at_end(
+        kernel.powers_of(inverse_odds, points, to_powers, centre, half),
+        centre,
+        half,
+        np.array(derivatives),
+        mode,
         effect.with_nation,
         effect.sd,
         effect.model_sd,
         known.tau2,
-        float(known.linear_predictor.size),
+        n_known,
         float(known.readmissions),
         known.elsewhere_share,
         known.elsewhere_share_se,
         mean,
-        float(np.sqrt(mean + (known.future_cv * mean) ** 2)),
+        math.sqrt(mean + (known.future_cv * mean) ** 2),
         float(known.pending),
         float(change.avoided[k]),
         DRAW_TOLERANCE,
@@ -371,10 +397,21 @@ def _compiled(
         own.volume[k],
         own.elsewhere[k],
         shared.model[k],
+        own.payments[k],
+        float(known.drg_payment_ratio),
+        known.drg_payment_ratio_cv,
+        np.full(5, stated) if has_stated else np.ascontiguousarray(national.medians[:, k]),
+        np.zeros(5) if has_stated else np.ascontiguousarray(national.median_sd[:, k]),
+        shared.medians[k],
+        group,
+        modifier,
+        MINIMUM_CASES,
+        bool(national.in_payment[k]),
         err,
-        total,
+        part,
+        penalised,
     )
-    return (err, total) if inside else None
+    return None if enough < 0 else (err, part, penalised, enough / shared.count)
 
 
 def _cases(known: MeasureToDate, normal: Floats, volume: float) -> tuple[Floats, Floats]:
@@ -541,7 +578,10 @@ def _interpolated(marks: Floats, count: int) -> Floats:
 
 
 def spread_by_source(
-    result: Floats, normals: dict[str, Floats], groups: dict[str, NDArray[np.int64]] | None = None
+    result: Floats,
+    normals: dict[str, Floats],
+    groups: dict[str, NDArray[np.int64]] | None = None,
+    kernel: ModuleType | None = None,
 ) -> dict[str, float]:
     """Share of the result's variance that each source carries by itself (first-order effects), scaled to sum to 1.
 
@@ -556,8 +596,7 @@ def spread_by_source(
     centred = result - result.mean()
     shares = {}
     for name, z in normals.items():
-        linear, square = (z @ centred) / count, ((z * z) @ centred) / count
-        explained = float(linear @ linear + 0.5 * (square @ square)) / total
+        explained = (kernel.first_order if kernel else _first_order)(z, centred) / total
         shares[name] = max(explained - 2 * len(z) / count, 0.0)
     for name, classes in (groups or {}).items():
         size = np.bincount(classes)
@@ -566,3 +605,9 @@ def spread_by_source(
         shares[name] = max(explained - (sums.size - 1) / count, 0.0)
     scale = sum(shares.values())
     return {name: share / scale if scale > 0 else 0.0 for name, share in shares.items()}
+
+
+def _first_order(normals: Floats, centred: Floats) -> float:
+    """sum over the rows z of cov(z, centred)^2 + cov(z^2, centred)^2 / 2."""
+    linear, square = (normals @ centred) / centred.size, ((normals * normals) @ centred) / centred.size
+    return float(linear @ linear + 0.5 * (square @ square))

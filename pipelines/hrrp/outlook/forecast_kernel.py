@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 
 BLOCK = 512
 STEPS = 20
+MODE_STEPS = 50
+MODE_TOLERANCE = 1e-11
 
 
 @compiled()
@@ -51,6 +53,74 @@ def _risk_and_slope(
 
 
 @compiled()
+def posterior(
+    inverse_odds: Floats, readmissions: float, cases: float, tau2: float, prior_mean: float
+) -> tuple[float, float, float, float, float]:
+    """`forecast.posterior_mode`, with f and its first three derivatives there."""
+    low, high = prior_mean + min(tau2 * (readmissions - cases), 0.0), prior_mean + max(tau2 * readmissions, 0.0)
+    u, size = prior_mean, inverse_odds.size
+    for _ in range(MODE_STEPS):
+        if tau2 <= 0.0 or cases <= 0.0:
+            break
+        shrink, total, squares = math.exp(-u), 0.0, 0.0
+        for i in range(size):
+            p = 1.0 / (1.0 + inverse_odds[i] * shrink)
+            total += p
+            squares += p * p
+        gap = u - prior_mean - tau2 * (readmissions - cases * total / size)
+        if gap < 0.0:
+            low = u
+        else:
+            high = u
+        following = u - gap / (1.0 + tau2 * cases * (total - squares) / size)
+        if following < low or following > high:
+            following = 0.5 * (low + high)
+        moved = abs(following - u)
+        u = following
+        if moved <= MODE_TOLERANCE:
+            break
+    shrink, total, first, second, third = math.exp(-u), 0.0, 0.0, 0.0, 0.0
+    for i in range(size):
+        p = 1.0 / (1.0 + inverse_odds[i] * shrink)
+        w = p * (1.0 - p)
+        total += p
+        first += w
+        second += w * (1.0 - 2.0 * p)
+        third += w * (1.0 - 6.0 * w)
+    return u, total / size, first / size, second / size, third / size
+
+
+@compiled()
+def powers_of(inverse_odds: Floats, points: Floats, to_powers: Floats, centre: float, half: float) -> Floats:
+    """`risk_curve.Patients.curve`: the risk curve's powers."""
+    count = points.size
+    risk, powers = np.zeros(count), np.zeros(count)
+    for k in range(count):
+        shrink, total = math.exp(-(centre + half * points[k])), 0.0
+        for i in range(inverse_odds.size):
+            total += 1.0 / (1.0 + inverse_odds[i] * shrink)
+        risk[k] = total / inverse_odds.size
+    for j in range(count):
+        for k in range(count):
+            powers[j] += to_powers[j, k] * risk[k]
+    return powers
+
+
+@compiled()
+def first_order(normals: Floats, centred: Floats) -> float:
+    """sum over rows z of cov(z, centred)^2 + cov(z^2, centred)^2 / 2, as `forecast.spread_by_source` needs it."""
+    explained, count = 0.0, centred.size
+    for row in range(normals.shape[0]):
+        linear, square = 0.0, 0.0
+        for i in range(count):
+            product = normals[row, i] * centred[i]
+            linear += product
+            square += normals[row, i] * product
+        explained += (linear / count) ** 2 + 0.5 * (square / count) ** 2
+    return explained
+
+
+@compiled()
 def at_end(
     powers: Floats,
     centre: float,
@@ -75,16 +145,30 @@ def at_end(
     volume: Floats,
     elsewhere: Floats,
     model: Floats,
+    payments: Floats,
+    ratio: float,
+    ratio_cv: float,
+    median: Floats,
+    median_sd: Floats,
+    median_draws: Floats,
+    group: NDArray[np.int64],
+    modifier: Floats,
+    minimum_cases: int,
+    in_payment: bool,
     err: Floats,
-    total: Floats,
-) -> bool:
-    """Fill `err` and `total` (D,); False where a draw left the curve, so that the caller takes the other way.
+    part: Floats,
+    penalised: NDArray[np.bool_],
+) -> int:
+    """Fill `err`, `part` (contribution) and `penalised` (D,); the number of draws with enough cases, or -1 where a draw left the curve, so
+    that the caller takes the other way.
 
-    `powers`, `centre`, `half` are the risk curve; `derivatives` f and its first three at the mode.
+    `powers`, `centre`, `half` are the risk curve; `derivatives` f and its first three at the mode; `median` and `median_sd` (5,) by peer
+    group.
     """
     effect, shift, v, t = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     risk, slope, base = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    target, weight, step = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    target, weight, step, total = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    enough = 0
     f, f1, f2, f3 = derivatives[0], derivatives[1], derivatives[2], derivatives[3]
     lowest, highest = centre - half, centre + half
     unseen_known = min(seen / (1.0 - share_mean), n_known)
@@ -96,7 +180,7 @@ def at_end(
             effect[i] = mode + with_nation * shift[i] + effect_sd * results[start + i]
             far = max(far, lowest - effect[i], effect[i] - highest, lowest - shift[i], shift[i] - highest)
         if far > 0.0:
-            return False
+            return -1
         _risk(powers, centre, half, effect, t, risk, size)
         _risk(powers, centre, half, shift, t, base, size)
         for i in range(size):
@@ -109,7 +193,7 @@ def at_end(
                 share = min(max(share_mean + share_se * elsewhere[start + i], 0.0), 0.9)
                 found = min(seen / (1.0 - share), n_known)
             n = n_known + further
-            total[start + i] = n
+            total[i] = n
             y = min(max(found + returns - avoided, 0.0), n)
             target[i] = shift[i] + tau2 * y
             weight[i] = tau2 * n
@@ -124,7 +208,7 @@ def at_end(
             for i in range(size):
                 far = max(far, lowest - v[i], v[i] - highest)
             if far > 0.0:
-                return False
+                return -1
             _risk_and_slope(powers, centre, half, v, t, risk, slope, size)
             largest = 0.0
             for i in range(size):
@@ -134,5 +218,27 @@ def at_end(
             if largest <= tolerance:
                 break
         for i in range(size):
-            err[start + i] = (risk[i] + slope[i] * step[i]) / base[i]
-    return True
+            at = start + i
+            found_err = (risk[i] + slope[i] * step[i]) / base[i]
+            cases = math.floor(total[i] + 0.5)
+            err[at] = found_err if cases >= 1 else math.nan
+            counts = cases >= minimum_cases
+            enough += counts
+            place = group[at] - 1
+            above = found_err - (median[place] + median_sd[place] * median_draws[at])
+            penalised[at] = counts and above > 0.0 and in_payment
+            paid = max(ratio * (1.0 + ratio_cv * payments[at]), 0.0) if ratio == ratio else math.nan
+            part[at] = modifier[at] * paid * above if penalised[at] else 0.0
+    return enough
+
+
+def warm() -> None:
+    """Compile everything, or read it from the cache."""
+    one, two = np.full(1, 0.5), np.zeros((1, 1))
+    posterior(one, 0.1, 1.0, 0.1, 0.0)
+    powers = powers_of(one, one, two, 0.0, 1.0)
+    first_order(two, one)
+    at_end(
+        powers, 0.0, 3.0, np.full(4, 0.1), *([0.1] * 13), 1.0, *([one] * 6), 0.1, 0.1, *([np.ones(5)] * 2), one,
+        np.ones(1, dtype=np.int64), one, 25, True, np.empty(1), np.empty(1), np.empty(1, dtype=np.bool_),
+    )  # fmt: skip

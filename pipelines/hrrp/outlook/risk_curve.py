@@ -88,13 +88,18 @@ class Patients:
 
     def curve(self, low: float, high: float) -> RiskCurve:
         """The polynomial that is good from `low` to `high`."""
-        low, high = max(low, -FURTHEST), min(high, FURTHEST)
-        half, centre = max(0.5 * (high - low), 0.05), 0.5 * (low + high)
-        rho = math.pi / half + math.sqrt((math.pi / half) ** 2 + 1.0)
-        points, to_powers = _chebyshev(math.ceil(-math.log(TOLERANCE) / math.log(rho)))
+        centre, half, points, to_powers = interval(low, high)
         shrink = np.exp(-(centre + half * points))
         risk = (1.0 / (1.0 + self.inverse_odds[:, None] * shrink)).mean(axis=0)
         return RiskCurve(centre, half, tuple((to_powers @ risk).tolist()))
+
+
+def interval(low: float, high: float) -> tuple[float, float, Floats, Floats]:
+    """Centre and half width of the interval, cut at FURTHEST, its Chebyshev points on [-1, 1], and the matrix from values to powers."""
+    low, high = max(low, -FURTHEST), min(high, FURTHEST)
+    half, centre = max(0.5 * (high - low), 0.05), 0.5 * (low + high)
+    rho = math.pi / half + math.sqrt((math.pi / half) ** 2 + 1.0)
+    return centre, half, *_chebyshev(math.ceil(-math.log(TOLERANCE) / math.log(rho)))
 
 
 @cache
