@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from hrrp.cli._output import people_console, print_json, progress
+from hrrp.cli._output import people_console, print_json
 
 EXAMPLE = """Examples:
 
@@ -39,19 +39,18 @@ def model(
     as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout, nothing else there."),
 ) -> None:
     """Fit the hierarchical model on a synthetic nation and print times, memory and answers."""
-    from hrrp.model.benchmark import measure
+    from hrrp.model.benchmark import measure_apart
 
-    document = {"machine": _machine(), "versions": _versions()} | measure(
-        stays,
-        hospitals,
-        variables,
-        replicates,
+    document = {"machine": _machine(), "versions": _versions()} | measure_apart(
+        stays=stays,
+        hospitals=hospitals,
+        variables=variables,
+        replicates=replicates,
         threads=threads,
         seed=seed,
         repetitions=repetitions,
         scaling=scaling,
         compile_anew=compilation,
-        progress=lambda line: progress.print(f"{line} ..."),
     )
     if as_json:
         print_json(document)

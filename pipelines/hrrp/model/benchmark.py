@@ -7,6 +7,7 @@ written to files.
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -121,6 +122,7 @@ def measure(
         seconds = []
         answer = None
         for _ in range(repeat):
+            answer = None  # the answer before goes first, so that memory counts one
             began = time.perf_counter()
             answer = run()
             seconds.append(round(time.perf_counter() - began, 4))
@@ -211,11 +213,11 @@ def _scaled(
     return {"stays": n, "hospitals": hospitals, "seconds": min(seconds)}
 
 
-def _answer(fitted: RandomInterceptResults) -> dict[str, float]:
+def _answer(fitted: RandomInterceptResults) -> dict[str, float | None]:
     return {
         "tau2": fitted.tau2,
         "passes": len(fitted.estimate.iterations),
-        "log_likelihood": fitted.llf,
+        "log_likelihood": None if np.isnan(fitted.llf) else fitted.llf,
         "lowest_err": float(fitted.err.min()),
         "highest_err": float(fitted.err.max()),
     }
@@ -232,3 +234,24 @@ def _environment(name: str, value: str) -> Iterator[None]:
             del os.environ[name]
         else:
             os.environ[name] = before
+
+
+def measure_apart(**options: Any) -> dict[str, Any]:
+    """`measure` in a new process, so that nothing but the model counts in its peak memory; its progress goes to
+    stderr."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "hrrp.model.benchmark", json.dumps(options)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    document: dict[str, Any] = json.loads(answer.stdout)
+    return document
+
+
+if __name__ == "__main__":
+    print(
+        json.dumps(
+            measure(**json.loads(sys.argv[1]), progress=lambda line: print(f"{line} ...", file=sys.stderr, flush=True))
+        )
+    )

@@ -54,7 +54,7 @@ Singles = NDArray[np.float32]
 
 PASSES = 6  # passes over the stays for all replicates before the rest are refitted one by one
 AT_REST = 3e-6  # logit scale: a replicate is at rest when its next step is expected to be shorter
-FASTEST = 0.05  # no step is expected to be shorter than this share of the one before
+FASTEST = 0.02  # no step is expected to be shorter than this share of the one before
 DENSE_ROWS = 16_384
 HOSPITALS_PER_COEFFICIENT = 20  # with fewer, the REML equation needs full refits: see `_is_exact`
 
