@@ -171,58 +171,46 @@ def waterfall(bars: Sequence[tuple[str, float]], total: float | None, total_labe
     )
 
 
-def intervals(rows: Sequence[Mapping[str, Any]]) -> Markup:
-    """ERR of each measure with its 90 % range, against the peer group's median (the tick of each row)."""
+ERR_WIDTH, ERR_HEIGHT = 200.0, 26.0
+
+
+def err_scale(rows: Sequence[Mapping[str, Any]]) -> Scale:
+    """One scale for the ERR rows of a table: every range and median, and 1."""
     values = [value for row in rows for value in (row["low"], row["high"], row["median"]) if known(value)]
-    low, high = min([*values, 0.9]) - 0.02, max([*values, 1.1]) + 0.02
-    left, right, row_height, head = 104, 66, 34, 24
-    height = head + row_height * len(rows) + 30
-    x = Scale(low, high, left, WIDTH - right)
-    bottom = height - 26
-    parts = [
-        part
-        for value in steps(low, high, 6)
-        for part in (
-            _line(x(value), head, x(value), bottom, "grid"),
-            _text(x(value), height - 9, f"{value:.2f}", "tick", "middle"),
-        )
-    ]
-    parts.append(_text(left, 13, "better than an average hospital", "tick"))
-    parts.append(_text(WIDTH - right, 13, "worse", "tick", "end"))
-    if low < 1.0 < high:
-        parts.append(_line(x(1.0), head, x(1.0), bottom, "axis"))
-    said = []
-    for k, row in enumerate(rows):
-        y = head + row_height * k + row_height / 2
-        parts.append(_text(left - 12, y + 4, row["label"], "label", "end"))
-        if known(row["median"]):
-            parts.append(_line(x(row["median"]), y - 11, x(row["median"]), y + 11, "median"))
-        if not (known(row["low"]) and known(row["high"])):
-            parts.append(_text(x(1.0) + 14, y + 4, row["missing"], "tick"))
-            said.append(f"{row['label']}: {row['missing']}")
-            continue
-        parts.append(_line(x(row["low"]), y, x(row["high"]), y, "whisker"))
-        if known(row["err"]):
-            css = "dot cost" if row["costs"] else "dot none"
-            parts.append(_dot(x(row["err"]), y, css))
-            parts.append(_text(WIDTH - right + 10, y + 4, figures.ratio(row["err"], row["digits"]), "value"))
-            said.append(
-                f"{row['label']} {figures.ratio(row['err'], row['digits'])}, range {row['low']:.2f} to {row['high']:.2f}, "
-                f"peer median {figures.ratio(row['median'])}"
-            )
-    return _svg(
-        "intervals",
-        WIDTH,
-        height,
-        "Excess readmission ratio by measure against the peer median",
-        "; ".join(said) + ".",
-        parts,
+    return Scale(min([*values, 0.9]) - 0.02, max([*values, 1.1]) + 0.02, 6.0, ERR_WIDTH - 6.0)
+
+
+def err_axis(x: Scale) -> Markup:
+    """The heading of a column of ERR rows: its scale."""
+    parts = [_text(x(value), 12, f"{value:g}", "tick", "middle") for value in steps(x.low, x.high, 4)]
+    return Markup(
+        f'<svg viewBox="0 0 {ERR_WIDTH:g} 16" width="{ERR_WIDTH:g}" height="16" class="chart" aria-hidden="true" focusable="false">'
+        + "".join(parts)
+        + "</svg>"
+    )
+
+
+def err_row(row: Mapping[str, Any], x: Scale) -> Markup:
+    """One measure: the range of its ERR as a line, the middle as a point (filled where it costs), the peer median as a tick."""
+    middle = ERR_HEIGHT / 2
+    parts = [_line(x(value), 0, x(value), ERR_HEIGHT, "grid") for value in steps(x.low, x.high, 4)]
+    if x.low < 1.0 < x.high:
+        parts.append(_line(x(1.0), 0, x(1.0), ERR_HEIGHT, "axis"))
+    if known(row["low"]) and known(row["high"]):
+        parts.append(_line(x(row["low"]), middle, x(row["high"]), middle, "whisker"))
+    if known(row["median"]):
+        parts.append(_line(x(row["median"]), 3, x(row["median"]), ERR_HEIGHT - 3, "median"))
+    if known(row["err"]):
+        parts.append(_dot(x(row["err"]), middle, "dot cost" if row["costs"] else "dot none"))
+    return Markup(
+        f'<svg viewBox="0 0 {ERR_WIDTH:g} {ERR_HEIGHT:g}" width="{ERR_WIDTH:g}" height="{ERR_HEIGHT:g}" class="chart" '
+        'aria-hidden="true" focusable="false">' + "".join(parts) + "</svg>"
     )
 
 
 def trend(name: str, windows: Sequence[Mapping[str, Any]], national_rate: float | None, label: str) -> Markup:
     """Rolling twelve months of a measure: observed rate (line with dots) and risk-adjusted rate (dashed), per cent."""
-    width, height, left, right, head, foot = 310.0, 132.0, 40.0, 10.0, 10.0, 24.0
+    width, height, left, right, head, foot = 310.0, 132.0, 50.0, 10.0, 10.0, 24.0
     observed = [window["observed_rate"] for window in windows]
     adjusted = [window["observed_to_expected"] * national_rate for window in windows] if national_rate else []
     every = [*observed, *adjusted, *([national_rate] if national_rate else [])]
@@ -258,8 +246,8 @@ def sparkline(ccn: str, windows: Sequence[Mapping[str, Any]]) -> Markup:
     """Observed over expected readmissions in rolling twelve months, around 1 (the line)."""
     width, height = 96.0, 24.0
     values = [window["observed_to_expected"] for window in windows]
-    low, high = min([*values, 0.95]), max([*values, 1.05])
-    y = Scale(low, high, height - 4, 4)
+    # One scale for all hospitals, so that a quiet line is a quiet hospital.
+    y = Scale(0.7, 1.4, height - 3, 3)
     x = Scale(0, max(len(values) - 1, 1), 3, width - 6)
     parts = [
         _line(3, y(1.0), width - 6, y(1.0), "axis"),
@@ -292,7 +280,7 @@ def flow(judged: int, steps_out: Sequence[tuple[str, int]], included: int) -> Ma
         a, b = x(remaining - stays), x(remaining)
         parts += [
             _line(b, y - 5, b, y + 5, "thread"),
-            _text(left - 12, y + 18, _shortened(label, 44), "label", "end"),
+            _text(left - 12, y + 18, _shortened(label, 39), "label", "end"),
             _rect(a, y + 5, max(b - a, 1.5), row_height - 10, "bar off"),
             _text(b + 7, y + 18, figures.MINUS + figures.number(stays), "value"),
         ]
@@ -400,7 +388,7 @@ def compare(sides: Sequence[tuple[str, float, float, float]]) -> Markup:
 
 def ledger(series: Sequence[tuple[date, float]], coarse: bool) -> Markup:
     """How the likely payment reduction moved from run to run."""
-    width, height, left, right, head, foot = 310.0, 120.0, 44.0, 12.0, 10.0, 24.0
+    width, height, left, right, head, foot = 310.0, 120.0, 54.0, 12.0, 10.0, 24.0
     values = [value for _, value in series]
     low, high = max(min(values) * 0.9 - 0.0002, 0.0), max(values) * 1.1 + 0.0002
     y, x = Scale(low, high, height - foot, head), Scale(0, max(len(series) - 1, 1), left, width - right)

@@ -51,7 +51,7 @@ def spread(low: Any, high: Any, coarse: bool) -> str:
 
 
 def chance(value: Any, coarse: bool = False) -> str:
-    """A chance to whole per cent; never 0 % or 100 % unless it is; coarse: to 5 %, and no nearer to certainty than that."""
+    """A chance to whole per cent, never 0 % or 100 %: it is a share of draws; coarse: to 5 %, no nearer to certainty than that."""
     missing = _missing(value)
     if missing:
         return missing
@@ -60,9 +60,9 @@ def chance(value: Any, coarse: bool = False) -> str:
             return f"at most {CHANCE_STEP:.0%}".replace("%", " %")
         if value >= 1.0 - CHANCE_STEP:
             return f"at least {1.0 - CHANCE_STEP:.0%}".replace("%", " %")
-    if 0.0 < value < 0.005:
+    if value < 0.005:
         return "under 1 %"
-    if 0.995 <= value < 1.0:
+    if value >= 0.995:
         return "over 99 %"
     return f"{value * 100:.0f} %"
 

@@ -246,19 +246,17 @@ def hospital_page(page: Page, request: Request, version: Version, viewer: Viewer
 
 def _hospital_page(page: Page, place: views.Place) -> Response:
     view = views.hospital_view(place)
-    rows = [
-        {
-            "label": charts.NAMES[measure],
+    errs = {
+        measure: {
             "err": row["err_median"],
             "low": _end(row["err_interval"], 0),
             "high": _end(row["err_interval"], 1),
             "median": row["peer_group_median"],
             "costs": charts.known(row["contribution_median"]) and row["contribution_median"] > 0,
-            "digits": 4 if row["state"] == "open" else 2,
-            "missing": "withheld" if row["state"] != "open" else "no cases",
         }
         for measure, row in view["measures"].items()
-    ]
+    }
+    scale = charts.err_scale(list(errs.values()))
     fall = view["waterfall"]
     bars = [(charts.NAMES[measure], part) for measure, part in fall["parts"].items()]
     if fall["closed"] is not None:
@@ -277,7 +275,8 @@ def _hospital_page(page: Page, place: views.Place) -> Response:
         chart={
             "fan": charts.fan(view["fan"], place.version.rules(place.program_year).max_reduction, place.program_year),
             "waterfall": charts.waterfall(bars, fall["total"], "Reduction", view["coarse"]),
-            "intervals": charts.intervals(rows),
+            "err_axis": charts.err_axis(scale),
+            "errs": {measure: charts.err_row(row, scale) for measure, row in errs.items()},
             "trends": {
                 measure: charts.trend(measure, windows, national.value[measure], charts.NAMES[measure])
                 for measure, windows in _in_order(view["trends"])
@@ -327,7 +326,7 @@ def measure_page(page: Page, request: Request, version: Version, viewer: Viewer)
     flow = view["flow"]
     out = [(row["meaning"], row["stays"]) for row in flow["reasons"]]
     if charts.known(flow["other"]) and flow["other"]:
-        out.append(("Other reasons, too few to show apart", flow["other"]))
+        out.append(("Other reasons together", flow["other"]))
     points = view["calibration"]["parts"]
     return page.render(
         "measure.html",
@@ -461,6 +460,7 @@ def what_if(page: Page, request: Request, version: Version, viewer: Viewer) -> R
         payments=place.start().hospital.annual_payments,
         fresh=views.freshness(version),
         address=_scenario_address(fields),
+        command=_command(place, scenarios[0]) if answers and not message else "",
         break_even=views.break_even_view(place),
     )
 
@@ -470,6 +470,16 @@ def _scenario_address(fields: Mapping[str, str]) -> str:
         f"{prefix}{kind}-{measure}" for prefix in ("", "b-") for kind in SCENARIO_NAMES for measure in MEASURES
     } | {"dual", "b-dual", "compare"}
     return urlencode([(name, value) for name, value in fields.items() if name in known])
+
+
+def _command(place: views.Place, scenario: Scenario) -> str:
+    """The same question on the command line."""
+    words = [f"hrrp what-if --ccn {place.hospital.ccn} --program-year {place.program_year}"]
+    for option, given in (("avoid", scenario.avoid), ("volume", scenario.volume), ("median", scenario.medians)):
+        words += [f"--{option} {measure}={value!r}" for measure, value in given.items()]
+    if scenario.dual_proportion is not None:
+        words.append(f"--dual-proportion {scenario.dual_proportion!r}")
+    return " ".join(words)
 
 
 def what_if_json(page: Page, request: Request, version: Version, viewer: Viewer) -> Response:

@@ -21,6 +21,7 @@ from hrrp.outlook.what_if import Scenario, what_if
 from hrrp.program import MEASURES
 from hrrp.review.forecasts import forecast_document
 from hrrp.review.published import Hospital, Version, records
+from hrrp.review.reports import stand_ins
 from hrrp.review.scenarios import Starting, break_even_document, scenario_document, starting
 from hrrp.review.suppression import (
     EVERYTHING,
@@ -362,7 +363,7 @@ def _hospital(place: Place) -> dict[str, Any]:
         "break_even": break_even_view(place),
         "worth": worth_view(place, ranges=False),
         "changes": _changes(ledger, place),
-        "stand_ins": [note for note in forecast["notes"] if "not published" in note],
+        "stand_ins": stand_ins(forecast["notes"]),
         "notes": [note for note in forecast["notes"] if "not published" not in note],
         "rules": version.rules(year),
     }
