@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -23,6 +24,9 @@ from hrrp.settings import Settings, load_settings, settings_file
 LOOPBACK = "127.0.0.1"
 READY_SECONDS = 120
 STOP_SECONDS = 20
+PIPELINE_LOADED = json.dumps(
+    {"query": "{workspaceOrError{... on Workspace{locationEntries{loadStatus locationOrLoadError{__typename}}}}}"}
+).encode()
 
 EXAMPLE = """Examples:
 
@@ -81,8 +85,12 @@ def _free_port(port: int) -> int:
 def _start(settings: Settings, port: int, read_only: bool) -> dict[str, subprocess.Popen[bytes]]:
     """The web server and the daemon (schedules, sensors, queued runs), each in a process group of its own."""
     from hrrp.orchestration.resources import prepare_state
+    from hrrp.orchestration.runner import instance
 
     home = prepare_state(settings)
+    # Both processes make the history's tables where there are none, and at the same moment one of them fails; here they are made once.
+    with instance(settings):
+        pass
     workspace = home / "workspace.yaml"
     workspace.write_text(
         "load_from:\n  - python_module:\n      module_name: hrrp.orchestration.definitions\n      location_name: hrrp\n",
@@ -119,7 +127,7 @@ def _all_alive(children: dict[str, subprocess.Popen[bytes]]) -> None:
 
 
 def _wait_until_ready(url: str, children: dict[str, subprocess.Popen[bytes]], stop: threading.Event) -> bool:
-    """Whether the page answers; False when told to stop before."""
+    """Whether the page answers and shows the pipeline; False when told to stop before."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     until = time.monotonic() + READY_SECONDS
     while time.monotonic() < until:
@@ -127,10 +135,18 @@ def _wait_until_ready(url: str, children: dict[str, subprocess.Popen[bytes]], st
             return False
         _all_alive(children)
         try:
-            with opener.open(f"{url}/server_info", timeout=5):
-                return True
+            request = urllib.request.Request(f"{url}/graphql", PIPELINE_LOADED, {"content-type": "application/json"})
+            with opener.open(request, timeout=30) as answer:
+                entries = json.load(answer)["data"]["workspaceOrError"]["locationEntries"]
         except (urllib.error.URLError, OSError):
             continue
+        if any(entry["loadStatus"] == "LOADING" for entry in entries):
+            continue
+        for entry in entries:
+            # The message may quote a line of a file: it stays in the page and in the owner's log.
+            if entry["locationOrLoadError"]["__typename"] != "RepositoryLocation":
+                raise RuntimeError("the web server started, but could not load the pipeline")
+        return True
     raise RuntimeError("the web server did not answer")
 
 
