@@ -3,13 +3,17 @@
 Each function takes plain figures and returns one `<svg>` with a title and a description; the page puts the same figures into a table
 beside it. A hidden or unknown figure is never drawn. Nothing is told by colour alone: what costs is filled and labelled, what does
 not is hollow, medians are ticks, ranges are lines.
+
+A chart is drawn at the size at which it is shown, so that its text keeps the size of the page's: `fitting` draws a wide one and a
+narrow one for telephones, and the stylesheet shows one of the two.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -19,7 +23,9 @@ from markupsafe import Markup, escape
 from hrrp.review import figures
 from hrrp.review.suppression import Hidden
 
-WIDTH = 640
+WIDE, NARROW, WHOLE = 530.0, 340.0, 860.0
+# Width of a letter, near enough for deciding where a label is broken.
+LETTER = 6.5
 NAMES = {"AMI": "AMI", "COPD": "COPD", "HF": "HF", "PN": "Pneumonia", "CABG": "CABG", "THA_TKA": "THA/TKA"}
 
 
@@ -51,8 +57,13 @@ def steps(low: float, high: float, about: int = 5) -> list[float]:
     return [round(k * size, 10) for k in range(first, math.floor(high / size + 1e-9) + 1)]
 
 
+def fitting(draw: Callable[[float], Markup], wide: float = WIDE) -> Markup:
+    """The chart twice, for wide screens and paper, and for telephones; the stylesheet shows one, which alone is then read out."""
+    return Markup('<div class="wide">{}</div><div class="slim">{}</div>').format(draw(wide), draw(NARROW))
+
+
 def _svg(name: str, width: float, height: float, title: str, description: str, parts: Sequence[str]) -> Markup:
-    label = f"chart-{name}"
+    label = f"chart-{name}-{width:g}"
     return Markup(
         f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img" '
         f'aria-labelledby="{label}-title {label}-desc" class="chart">'
@@ -75,6 +86,12 @@ def _rect(x: float, y: float, width: float, height: float, css: str, radius: flo
     return f'<rect x="{x:g}" y="{y:g}" width="{max(width, 0):g}" height="{max(height, 0):g}" rx="{radius:g}" class="{css}"/>'
 
 
+def _lines(x: float, y: float, lines: Sequence[str], css: str, anchor: str = "start") -> list[str]:
+    """Text in lines, the middle of them at y."""
+    top = y - 7.5 * (len(lines) - 1)
+    return [_text(x, top + 15 * k, line, css, anchor) for k, line in enumerate(lines)]
+
+
 def _dot(x: float, y: float, css: str, radius: float = 4.5) -> str:
     return f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" class="{css}"/>'
 
@@ -83,90 +100,107 @@ def _path(points: Sequence[tuple[float, float]], css: str) -> str:
     return f'<polyline points="{" ".join(f"{x:g},{y:g}" for x, y in points)}" class="{css}"/>'
 
 
-def fan(rows: Sequence[Mapping[str, Any]], cap: float, selected: int) -> Markup:
+def fan(rows: Sequence[Mapping[str, Any]], cap: float, selected: int, width: float = WIDE) -> Markup:
     """The payment reduction of each program year: 90 % range as a bar, the middle as a tick with its figure."""
     known_rows = [row for row in rows if known(row["high"])]
     top = max([row["high"] for row in known_rows] + [0.002])
-    top = cap if top > 0.6 * cap else min(cap, steps(0, top * 1.25, 4)[-1] or top)
-    left, right, row_height, head = 76, 60, 52, 8
-    height = head + row_height * len(rows) + 34
-    x = Scale(0, top, left, WIDTH - right)
-    parts = []
-    for value in steps(0, top, 6):
-        parts += [
-            _line(x(value), head, x(value), height - 30, "grid"),
-            _text(x(value), height - 12, f"{value * 100:g} %", "tick", "middle"),
-        ]
+    top = cap if top > 0.6 * cap else min(cap, _round_up(top * 1.05))
+    left, right, row_height, head = 66, 34, 50, 14
+    height = head + row_height * len(rows) + 26
+    x = Scale(0, top, left, width - right)
+    parts = _percent_axis(x, top, head, height - 24, width)
     if top >= cap:
-        parts += [_line(x(cap), head, x(cap), height - 30, "cap"), _text(x(cap) + 6, head + 10, "cap", "tick")]
+        parts += [_line(x(cap), head, x(cap), height - 24, "cap"), _text(x(cap), head - 4, "cap", "tick", "middle")]
     said = []
     for k, row in enumerate(rows):
-        y = head + row_height * k + row_height / 2
+        y = head + row_height * k + row_height / 2 + 5
         css = "own" if row["program_year"] == selected else "other"
         parts.append(
             _text(left - 12, y + 4, f"FY{row['program_year']}", "label strong" if css == "own" else "label", "end")
         )
         if not known(row["high"]):
-            parts.append(_text(left + 6, y + 4, "not known", "tick"))
+            parts.append(_text(left + 6, y + 4, "exempt" if row.get("exempt") else "not known", "tick"))
             continue
         low, middle, high = x(row["low"]), x(row["likely"]), x(row["high"])
         parts += [
-            _rect(low, y - 9, max(high - low, 3), 18, f"range {css}", 9),
-            _line(middle, y - 13, middle, y + 13, f"middle {css}"),
+            _rect(low, y - 8, max(high - low, 3), 16, f"range {css}", 8),
+            _line(middle, y - 12, middle, y + 12, f"middle {css}"),
         ]
         text = figures.reduction(row["likely"], row["coarse"])
-        near_end = middle > WIDTH - right - 60
+        near_end = middle > width - right - 60
         parts.append(_text(middle + (-6 if near_end else 6), y - 13, text, "value", "end" if near_end else "start"))
         said.append(f"FY{row['program_year']}: {text}, range {figures.spread(row['low'], row['high'], row['coarse'])}")
-    return _svg("fan", WIDTH, height, "Payment reduction by program year", "; ".join(said) + ".", parts)
+    return _svg("fan", width, height, "Payment reduction by program year", "; ".join(said) + ".", parts)
 
 
-def waterfall(bars: Sequence[tuple[str, float]], total: float | None, total_label: str, coarse: bool) -> Markup:
-    """Parts that add up to the payment reduction, each beginning where the last ended; the total stands on the axis."""
-    ends = list(itertools.accumulate(value for _, value in bars))
-    top = max([*ends, total or 0.0, 0.0005]) * 1.12
-    left, right, row_height, head = 118, 76, 30, 6
-    rows = len(bars) + 1
-    height = head + row_height * rows + 30
-    x = Scale(0, top, left, WIDTH - right)
-    digits = 2 if coarse else 3
-    parts = [
+def _round_up(value: float) -> float:
+    """The end of an axis: the first of its round steps at or above the value."""
+    size = steps(0, value, 4)
+    step = size[1] if len(size) > 1 else value
+    return math.ceil(value / step - 1e-9) * step
+
+
+def _percent_axis(x: Scale, top: float, head: float, foot: float, width: float) -> list[str]:
+    """Grid lines from head to foot with their per cents below, as many as there is room for."""
+    values = steps(0, top, 6 if width > NARROW else 3)
+    digits = max((len(f"{value * 100:g}".partition(".")[2]) for value in values), default=0)
+    return [
         part
-        for value in steps(0, top, 5)
+        for value in values
         for part in (
-            _line(x(value), head, x(value), height - 26, "grid"),
-            _text(x(value), height - 9, f"{value * 100:g} %", "tick", "middle"),
+            _line(x(value), head, x(value), foot, "grid"),
+            _text(x(value), foot + 16, f"{value * 100:.{digits}f} %" if value else "0", "tick", "middle"),
         )
     ]
+
+
+# Steps of a waterfall that are nothing a measure does.
+NOT_MEASURES = ("Chance", "Cap", "Rounding")
+
+
+def waterfall(
+    bars: Sequence[tuple[str, float]], total: float | None, total_label: str, coarse: bool, width: float = WIDE
+) -> Markup:
+    """Parts that add up to the payment reduction, each beginning where the last ended; the total stands on the axis."""
+    ends = list(itertools.accumulate(value for _, value in bars))
+    top = _round_up(max([*ends, total or 0.0, 0.0005]) * 1.02)
+    left, right, row_height, head = 96, 62, 28, 6
+    rows = len(bars) + 1
+    height = head + row_height * rows + 30
+    x = Scale(0, top, left, width - right)
+    digits = 2 if coarse else 3
+    parts = _percent_axis(x, top, head, height - 24, width)
     start = 0.0
     for k, ((label, value), end) in enumerate(zip(bars, ends, strict=True)):
         y = head + row_height * k
         a, b = sorted((x(start), x(end)))
-        css = "bar gain" if value < 0 else "bar cost" if value > 0 else "bar none"
-        parts.append(_text(left - 12, y + 19, label, "label", "end"))
+        css = (
+            "bar none" if not value else "bar off" if label in NOT_MEASURES else "bar gain" if value < 0 else "bar cost"
+        )
+        parts.append(_text(left - 12, y + 18, label, "label", "end"))
         if value:
             parts.append(_rect(a, y + 6, max(b - a, 1.5), row_height - 12, css))
         else:
             parts.append(_line(x(start), y + 6, x(start), y + row_height - 6, "bar none"))
         parts.append(
-            _text(b + 7, y + 19, figures.percent(value, digits) if value else "0", "value" if value else "tick")
+            _text(b + 7, y + 18, figures.percent(value, digits) if value else "0", "value" if value else "tick")
         )
         parts.append(_line(x(end), y + row_height - 6, x(end), y + row_height + 6, "thread"))
         start = end
     y = head + row_height * len(bars)
-    parts.append(_line(left - 100, y + 1, WIDTH - right, y + 1, "rule"))
-    parts.append(_text(left - 12, y + 20, total_label, "label strong", "end"))
+    parts.append(_line(0, y + 1, width - right, y + 1, "rule"))
+    parts.append(_text(left - 12, y + 19, total_label, "label strong", "end"))
     if known(total):
         assert total is not None
         parts.append(_rect(left, y + 7, max(x(total) - left, 1.5), row_height - 12, "bar total"))
-        parts.append(_text(x(total) + 7, y + 20, figures.percent(total, 1 if coarse else 3), "value strong"))
+        parts.append(_text(x(total) + 7, y + 19, figures.reduction(total, coarse), "value strong"))
     said = "; ".join(f"{label} {figures.percent(value, digits)}" for label, value in bars)
     return _svg(
         "waterfall",
-        WIDTH,
+        width,
         height,
-        "What makes the payment reduction",
-        f"{said}; together {figures.percent(total, digits)}.",
+        "What the payment reduction is made of",
+        f"{said}; together {figures.reduction(total, coarse)}.",
         parts,
     )
 
@@ -208,13 +242,15 @@ def err_row(row: Mapping[str, Any], x: Scale) -> Markup:
     )
 
 
-def trend(name: str, windows: Sequence[Mapping[str, Any]], national_rate: float | None, label: str) -> Markup:
-    """Rolling twelve months of a measure: observed rate (line with dots) and risk-adjusted rate (dashed), per cent."""
-    width, height, left, right, head, foot = 310.0, 132.0, 50.0, 10.0, 10.0, 24.0
+def trend(
+    name: str, windows: Sequence[Mapping[str, Any]], national_rate: float | None, label: str, width: float = 320.0
+) -> Markup:
+    """Rolling twelve months of a measure: observed rate (line, its last dot) and risk-adjusted rate (dashed), per cent."""
+    height, left, right, head, foot = 138.0, 50.0, 44.0, 10.0, 24.0
     observed = [window["observed_rate"] for window in windows]
     adjusted = [window["observed_to_expected"] * national_rate for window in windows] if national_rate else []
     every = [*observed, *adjusted, *([national_rate] if national_rate else [])]
-    low, high = max(min(every) * 0.9, 0.0), max(every) * 1.08
+    low, high = max(min(every) * 0.92, 0.0), max(every) * 1.06
     y = Scale(low, high, height - foot, head)
     x = Scale(0, max(len(windows) - 1, 1), left, width - right)
     parts = [
@@ -231,6 +267,9 @@ def trend(name: str, windows: Sequence[Mapping[str, Any]], national_rate: float 
         parts.append(_path([(x(k), y(value)) for k, value in enumerate(adjusted)], "line adjusted"))
     parts.append(_path([(x(k), y(value)) for k, value in enumerate(observed)], "line observed"))
     parts.append(_dot(x(len(windows) - 1), y(observed[-1]), "dot own", 3.5))
+    parts.append(
+        _text(width - right + 7, y(observed[-1]) + 4, figures.percent(observed[-1], 1).removesuffix(" %"), "value")
+    )
     months = [window["month"] for window in windows]
     parts.append(_text(left, height - 6, figures.month(months[0]), "tick"))
     if len(months) > 1:
@@ -247,7 +286,7 @@ def sparkline(ccn: str, windows: Sequence[Mapping[str, Any]]) -> Markup:
     width, height = 96.0, 24.0
     values = [window["observed_to_expected"] for window in windows]
     # One scale for all hospitals, so that a quiet line is a quiet hospital.
-    y = Scale(0.7, 1.4, height - 3, 3)
+    y = Scale(0.7, 1.35, height - 3, 3)
     x = Scale(0, max(len(values) - 1, 1), 3, width - 6)
     parts = [
         _line(3, y(1.0), width - 6, y(1.0), "axis"),
@@ -264,46 +303,49 @@ def sparkline(ccn: str, windows: Sequence[Mapping[str, Any]]) -> Markup:
     )
 
 
-def flow(judged: int, steps_out: Sequence[tuple[str, int]], included: int) -> Markup:
-    """The cohort flow: the judged stays as a bar, what each rule takes off its end, and what is left as index admissions."""
-    left, right, row_height, head = 300, 70, 28, 8
-    height = head + row_height * (len(steps_out) + 2) + 6
-    x = Scale(0, max(judged, 1), left, WIDTH - right)
-    parts = [
-        _text(left - 12, head + 18, "Stays judged", "label strong", "end"),
-        _rect(left, head + 5, x(judged) - left, row_height - 10, "bar total"),
-        _text(x(judged) + 7, head + 18, figures.number(judged), "value strong"),
-    ]
+def flow(judged: int, steps_out: Sequence[tuple[str, int]], included: int, width: float = WHOLE) -> Markup:
+    """The cohort flow: the judged stays as a bar, what each rule takes off its end, and what is left as index admissions.
+
+    Labels stand beside the bars, or above them where it is narrow; they are broken into lines, never cut.
+    """
+    narrow = width <= NARROW
+    left, right = (0.0, 62.0) if narrow else (372.0, 66.0)
+    room = int((width if narrow else left - 14) / LETTER)
+    x = Scale(0, max(judged, 1), left, width - right)
+    parts: list[str] = []
+    y = 4.0
+
+    def step(label: str, start: float, end: float, text: str, css: str, strong: bool = False) -> None:
+        nonlocal y
+        lines = textwrap.wrap(label, room)
+        above = 15.0 * len(lines) + 2 if narrow else 0.0
+        row = max(18.0, above + 18.0 if narrow else 15.0 * len(lines))
+        middle = y + above + 9.0 if narrow else y + row / 2
+        weight = "label strong" if strong else "label"
+        if narrow:
+            parts.extend(_text(0, y + 12 + 15 * k, line, weight) for k, line in enumerate(lines))
+        else:
+            parts.extend(_lines(left - 14, middle + 4, lines, weight, "end"))
+        parts.append(_rect(start, middle - 8, max(end - start, 1.5), 16, css))
+        parts.append(_text(end + 7, middle + 4, text, "value strong" if strong else "value"))
+        y += row + 9
+
+    step("Stays judged", left, x(judged), figures.number(judged), "bar total", strong=True)
     remaining = judged
-    for k, (label, stays) in enumerate(steps_out, 1):
-        y = head + row_height * k
-        a, b = x(remaining - stays), x(remaining)
-        parts += [
-            _line(b, y - 5, b, y + 5, "thread"),
-            _text(left - 12, y + 18, _shortened(label, 39), "label", "end"),
-            _rect(a, y + 5, max(b - a, 1.5), row_height - 10, "bar off"),
-            _text(b + 7, y + 18, figures.MINUS + figures.number(stays), "value"),
-        ]
+    for label, stays in steps_out:
+        parts.append(_line(x(remaining), y - 8, x(remaining), y + 2, "thread"))
+        step(label, x(remaining - stays), x(remaining), figures.MINUS + figures.number(stays), "bar off")
         remaining -= stays
-    y = head + row_height * (len(steps_out) + 1)
-    parts += [
-        _line(x(included), y - 5, x(included), y + 5, "thread"),
-        _line(left - 280, y + 1, WIDTH - right, y + 1, "rule"),
-        _text(left - 12, y + 19, "Index admissions", "label strong", "end"),
-        _rect(left, y + 6, x(included) - left, row_height - 10, "bar kept"),
-        _text(x(included) + 7, y + 19, figures.number(included), "value strong"),
-    ]
+    parts.append(_line(0, y - 3, width - right, y - 3, "rule"))
+    y += 4
+    step("Index admissions", left, x(included), figures.number(included), "bar kept", strong=True)
     said = f"{judged:,} stays judged; " + "; ".join(f"{stays:,} {label}" for label, stays in steps_out)
-    return _svg("flow", WIDTH, height, "Cohort flow", f"{said}; {included:,} index admissions.", parts)
-
-
-def _shortened(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1].rstrip(" ,(") + "…"
+    return _svg("flow", width, y, "Cohort flow", f"{said}; {included:,} index admissions.", parts)
 
 
 def calibration(points: Sequence[Mapping[str, Any]]) -> Markup:
     """Observed against expected rate of parts of the admissions by risk; on the line the model is right."""
-    size, left, foot, head, right = 300.0, 48.0, 40.0, 10.0, 14.0
+    size, left, foot, head, right = 320.0, 40.0, 42.0, 22.0, 14.0
     top = max(max(point["observed_rate"], point["expected_rate"]) for point in points) * 1.1
     x, y = Scale(0, top, left, size - right), Scale(0, top, size - foot, head)
     parts = []
@@ -316,8 +358,8 @@ def calibration(points: Sequence[Mapping[str, Any]]) -> Markup:
         ]
     parts += [
         _line(x(0), y(0), x(top), y(top), "axis"),
-        _text((left + size - right) / 2, size - 6, "expected, %", "tick", "middle"),
-        _text(left, head - 1, "observed, %", "tick"),
+        _text((left + size - right) / 2, size - 6, "expected readmission rate, %", "tick", "middle"),
+        _text(0, head - 10, "observed readmission rate, %", "tick"),
     ]
     parts += [_dot(x(point["expected_rate"]), y(point["observed_rate"]), "dot own") for point in points]
     said = "; ".join(
@@ -327,13 +369,34 @@ def calibration(points: Sequence[Mapping[str, Any]]) -> Markup:
     return _svg("calibration", size, size, "Observed against expected readmission rate by risk", said + ".", parts)
 
 
-def dual(windows: Sequence[tuple[date, float]], cuts: Sequence[float], own: float | None) -> Markup:
+FACTOR_WIDTH, FACTOR_HEIGHT = 140.0, 18.0
+
+
+def shares(own: Any, run: Any) -> Markup:
+    """A risk factor's share of admissions here (filled) and in all hospitals (tick), on 0 to 100 %."""
+    x, middle = Scale(0, 1, 4.0, FACTOR_WIDTH - 4.0), FACTOR_HEIGHT / 2
+    parts = [_line(4, middle, FACTOR_WIDTH - 4, middle, "grid")]
+    if known(own) and known(run):
+        parts.append(_line(x(own), middle, x(run), middle, "whisker"))
+    if known(run):
+        parts.append(_line(x(run), 2, x(run), FACTOR_HEIGHT - 2, "median"))
+    if known(own):
+        parts.append(_dot(x(own), middle, "dot own", 3.5))
+    return Markup(
+        f'<svg viewBox="0 0 {FACTOR_WIDTH:g} {FACTOR_HEIGHT:g}" width="{FACTOR_WIDTH:g}" height="{FACTOR_HEIGHT:g}" '
+        'class="chart" aria-hidden="true" focusable="false">' + "".join(parts) + "</svg>"
+    )
+
+
+def dual(
+    windows: Sequence[tuple[date, float]], cuts: Sequence[float], own: float | None, width: float = WIDE
+) -> Markup:
     """The dual proportion in rolling twelve months between the cuts of the peer groups."""
     values = [value for _, value in windows] + ([own] if own is not None else [])
     if not values:
         return Markup("")
     low, high = max(min(values) - 0.05, 0.0), min(max(values) + 0.05, 1.0)
-    width, height, left, right, head, foot = 640.0, 150.0, 48.0, 70.0, 8.0, 24.0
+    height, left, right, head, foot = 150.0, 52.0, 66.0, 8.0, 24.0
     y, x = Scale(low, high, height - foot, head), Scale(0, max(len(windows) - 1, 1), left, width - right)
     parts = []
     edges = [0.0, *cuts, 1.0]
@@ -349,27 +412,22 @@ def dual(windows: Sequence[tuple[date, float]], cuts: Sequence[float], own: floa
         parts.append(_text(left, height - 6, figures.month(windows[0][0]), "tick"))
         parts.append(_text(width - right, height - 6, figures.month(windows[-1][0]), "tick", "end"))
     if windows:
-        parts.append(_dot(x(len(windows) - 1), y(windows[-1][1]), "dot own", 3.5))
+        place = y(windows[-1][1])
+        parts.append(_dot(x(len(windows) - 1), place, "dot own", 3.5))
+        parts.append(_text(x(len(windows) - 1) - 6, place - 8, figures.percent(windows[-1][1], 1), "value", "end"))
     said = f"Dual proportion {figures.percent(values[-1], 1)}; cuts between peer groups at " + ", ".join(
         figures.percent(cut, 1) for cut in cuts
     )
     return _svg("dual", width, height, "Dual proportion and the cuts of the peer groups", said + ".", parts)
 
 
-def compare(sides: Sequence[tuple[str, float, float, float]]) -> Markup:
+def compare(sides: Sequence[tuple[str, float, float, float]], width: float = WHOLE) -> Markup:
     """Forecast and scenarios beside one another: the exact reduction as a tick, the 90 % range as a bar."""
-    top = max([high for _, _, _, high in sides] + [0.001]) * 1.12
-    left, right, row_height, head = 110, 70, 36, 4
-    height = head + row_height * len(sides) + 26
-    x = Scale(0, top, left, WIDTH - right)
-    parts = [
-        part
-        for value in steps(0, top, 6)
-        for part in (
-            _line(x(value), head, x(value), height - 24, "grid"),
-            _text(x(value), height - 8, f"{value * 100:g} %", "tick", "middle"),
-        )
-    ]
+    top = _round_up(max([high for _, _, _, high in sides] + [0.001]) * 1.02)
+    left, right, row_height, head = 92, 66, 34, 4
+    height = head + row_height * len(sides) + 28
+    x = Scale(0, top, left, width - right)
+    parts = _percent_axis(x, top, head, height - 24, width)
     for k, (label, low, middle, high) in enumerate(sides):
         y = head + row_height * k + row_height / 2
         css = "other" if k == 0 else "own"
@@ -383,15 +441,19 @@ def compare(sides: Sequence[tuple[str, float, float, float]]) -> Markup:
         f"{label}: {figures.percent(middle, 3)}, range {figures.spread(low, high, False)}"
         for label, low, middle, high in sides
     )
-    return _svg("compare", WIDTH, height, "Payment reduction: forecast and scenarios", said + ".", parts)
+    return _svg("compare", width, height, "Payment reduction: forecast and scenarios", said + ".", parts)
 
 
-def ledger(series: Sequence[tuple[date, float]], coarse: bool) -> Markup:
+def ledger(series: Sequence[tuple[date, float]], coarse: bool, width: float = NARROW) -> Markup:
     """How the likely payment reduction moved from run to run."""
-    width, height, left, right, head, foot = 310.0, 120.0, 54.0, 12.0, 10.0, 24.0
+    height, left, right, head, foot = 128.0, 56.0, 56.0, 12.0, 24.0
     values = [value for _, value in series]
     low, high = max(min(values) * 0.9 - 0.0002, 0.0), max(values) * 1.1 + 0.0002
-    y, x = Scale(low, high, height - foot, head), Scale(0, max(len(series) - 1, 1), left, width - right)
+    y = Scale(low, high, height - foot, head)
+    # By date, so that a night without a run is seen as a gap.
+    first, last = series[0][0], series[-1][0]
+    x = Scale(0, max((last - first).days, 1), left, width - right)
+    points = [(x((day - first).days), y(value)) for day, value in series]
     parts = [
         part
         for value in steps(low, high, 3)
@@ -400,14 +462,15 @@ def ledger(series: Sequence[tuple[date, float]], coarse: bool) -> Markup:
             _text(left - 6, y(value) + 4, f"{value * 100:g} %", "tick", "end"),
         )
     ]
-    parts.append(_path([(x(k), y(value)) for k, value in enumerate(values)], "line observed"))
-    parts += [_dot(x(k), y(value), "dot own", 3) for k, value in enumerate(values)]
+    parts.append(_path(points, "line observed"))
+    parts += [_dot(*point, "dot own", 3) for point in points]
     parts += [
-        _text(left, height - 6, figures.day(series[0][0]), "tick"),
-        _text(width - right, height - 6, figures.day(series[-1][0]), "tick", "end"),
+        _text(points[-1][0] + 7, points[-1][1] + 4, figures.reduction(values[-1], coarse), "value"),
+        _text(left, height - 6, f"{first:%b} {first.day}", "tick"),
+        _text(width - right, height - 6, f"{last:%b} {last.day}", "tick", "end"),
     ]
     said = (
-        f"{figures.reduction(values[0], coarse)} on {figures.day(series[0][0])}, "
-        f"{figures.reduction(values[-1], coarse)} on {figures.day(series[-1][0])}."
+        f"{figures.reduction(values[0], coarse)} on {figures.day(first)}, "
+        f"{figures.reduction(values[-1], coarse)} on {figures.day(last)}."
     )
     return _svg("ledger", width, height, "The likely reduction from run to run", said, parts)

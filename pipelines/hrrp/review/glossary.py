@@ -24,6 +24,8 @@ TERMS: Mapping[str, str] = {
     "dual proportion": "Share of a hospital's Medicare stays whose patient has full Medicaid benefits.",
     "contribution": "What a measure adds to the payment reduction: neutrality modifier x payment ratio x (ERR - peer median), at least "
     "zero.",
+    "play of chance": "A measure below its peer median earns nothing back, so what chance has yet to bring adds more than it takes: the "
+    "middle of all courses lies above the expected course.",
     "neutrality modifier": "A national factor that keeps total savings as they were before there were peer groups.",
     "DRG payment ratio": "The measure's share of the hospital's base operating payments.",
     "reliability": "How much of one avoided readmission reaches the predicted count, the rest being drawn towards the average; it grows "

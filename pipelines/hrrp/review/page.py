@@ -117,6 +117,8 @@ class Page:
 
     def render(self, name: str, viewer: Viewer | None, status: int = 200, **values: Any) -> HTMLResponse:
         """One template as an answer."""
+        if isinstance(values.get("place"), views.Place):
+            values["basis"] = views.basis(values["place"])
         text = self.templates.get_template(name).render(viewer=viewer, version_of_hrrp=__version__, **values)
         return HTMLResponse(text, status)
 
@@ -246,6 +248,20 @@ def hospital_page(page: Page, request: Request, version: Version, viewer: Viewer
 
 def _hospital_page(page: Page, place: views.Place) -> Response:
     view = views.hospital_view(place)
+    bars, chart = place.version.kept(("hospital charts", *place.key), lambda: _hospital_charts(place, view))
+    return page.render(
+        "hospital.html",
+        place.viewer,
+        place=place,
+        view=view,
+        fresh=views.freshness(place.version),
+        national_rates=place.version.reference.national_rates(place.program_year),
+        bars=bars,
+        chart=chart,
+    )
+
+
+def _hospital_charts(place: views.Place, view: Mapping[str, Any]) -> tuple[list[tuple[str, float]], dict[str, Any]]:
     errs = {
         measure: {
             "err": row["err_median"],
@@ -257,39 +273,32 @@ def _hospital_page(page: Page, place: views.Place) -> Response:
         for measure, row in view["measures"].items()
     }
     scale = charts.err_scale(list(errs.values()))
-    fall = view["waterfall"]
+    fall, coarse = view["waterfall"], view["coarse"]
     bars = [(charts.NAMES[measure], part) for measure, part in fall["parts"].items()]
     if fall["closed"] is not None:
         bars.append(("Withheld", fall["closed"]))
     if fall["cap"]:
-        bars.append(("Cap" if view["open_measures"] == list(MEASURES) else "Rounding", fall["cap"]))
+        bars.append(("Rounding" if coarse else "Cap", fall["cap"]))
+    if round(fall["chance"], 5):
+        bars.append(("Chance", fall["chance"]))
     national = place.version.reference.national_rates(place.program_year)
-    return page.render(
-        "hospital.html",
-        place.viewer,
-        place=place,
-        view=view,
-        fresh=views.freshness(place.version),
-        national_rates=national,
-        bars=bars,
-        chart={
-            "fan": charts.fan(view["fan"], place.version.rules(place.program_year).max_reduction, place.program_year),
-            "waterfall": charts.waterfall(bars, fall["total"], "Reduction", view["coarse"]),
-            "err_axis": charts.err_axis(scale),
-            "errs": {measure: charts.err_row(row, scale) for measure, row in errs.items()},
-            "trends": {
-                measure: charts.trend(measure, windows, national.value[measure], charts.NAMES[measure])
-                for measure, windows in _in_order(view["trends"])
-                if len(windows) > 1
-            },
-            "dual": charts.dual(
-                [(row["month"], row["dual_proportion"]) for row in view["dual"]["windows"]],
-                view["dual"]["cuts"],
-                view["dual"]["dual_proportion"] if charts.known(view["dual"]["dual_proportion"]) else None,
-            ),
-            "ledger": _ledger_chart(view["changes"]),
+    cap = place.version.rules(place.program_year).max_reduction
+    dual = view["dual"]
+    own = dual["dual_proportion"] if charts.known(dual["dual_proportion"]) else None
+    windows = [(row["month"], row["dual_proportion"]) for row in dual["windows"]]
+    return bars, {
+        "fan": charts.fitting(lambda width: charts.fan(view["fan"], cap, place.program_year, width)),
+        "waterfall": charts.fitting(lambda width: charts.waterfall(bars, fall["total"], "Reduction", coarse, width)),
+        "err_axis": charts.err_axis(scale),
+        "errs": {measure: charts.err_row(row, scale) for measure, row in errs.items()},
+        "trends": {
+            measure: charts.trend(measure, rows, national.value[measure], charts.NAMES[measure])
+            for measure, rows in _in_order(view["trends"])
+            if len(rows) > 1
         },
-    )
+        "dual": charts.fitting(lambda width: charts.dual(windows, dual["cuts"], own, width)),
+        "ledger": _ledger_chart(view["changes"]),
+    }
 
 
 def _end(interval: Any, place: int) -> Any:
@@ -335,11 +344,17 @@ def measure_page(page: Page, request: Request, version: Version, viewer: Viewer)
         view=view,
         fresh=views.freshness(version),
         chart={
-            "flow": charts.flow(flow["judged"], out, flow["included"])
+            "flow": charts.fitting(
+                lambda width: charts.flow(flow["judged"], out, flow["included"], width), charts.WHOLE
+            )
             if charts.known(flow["judged"]) and flow["judged"]
             else None,
             "calibration": charts.calibration(points) if points else None,
-            "trend": charts.trend(view["measure"], view["trend"], view["national_rate"], charts.NAMES[view["measure"]])
+            "trend": charts.fitting(
+                lambda width: charts.trend(
+                    view["measure"], view["trend"], view["national_rate"], charts.NAMES[view["measure"]], width
+                )
+            )
             if len(view["trend"]) > 1
             else None,
         },
@@ -456,7 +471,7 @@ def what_if(page: Page, request: Request, version: Version, viewer: Viewer) -> R
         answers=[] if message else answers,
         sides=sides,
         base=base,
-        chart=charts.compare(bars) if bars else None,
+        chart=charts.fitting(lambda width: charts.compare(bars, width), charts.WHOLE) if bars else None,
         payments=place.start().hospital.annual_payments,
         fresh=views.freshness(version),
         address=_scenario_address(fields),
@@ -526,7 +541,19 @@ def stay_list(page: Page, request: Request, version: Version, viewer: Viewer) ->
         )
         choices = list(stays.reason_choices(warehouse, place))
     stays.write_audit(page.settings.out, viewer.name, "stays", place, view["measure"], len(view["rows"]))
-    return page.render("stays.html", viewer, place=place, view=view, choices=choices, fresh=views.freshness(version))
+    return page.render(
+        "stays.html",
+        viewer,
+        place=place,
+        view=view,
+        choices=choices,
+        meanings=_meanings(version),
+        fresh=views.freshness(version),
+    )
+
+
+def _meanings(version: Version) -> dict[str, str]:
+    return {row["reason"]: row["meaning"] for row in version.reference.rows("reason_codes")}
 
 
 def stay_page(page: Page, request: Request, version: Version, viewer: Viewer) -> Response:
@@ -538,8 +565,9 @@ def stay_page(page: Page, request: Request, version: Version, viewer: Viewer) ->
     with version.open_patients() as warehouse:
         view = stays.one_stay(warehouse, place, measure, request.path_params["stay"])
     stays.write_audit(page.settings.out, viewer.name, "stay", place, measure, 1)
-    meanings = {row["reason"]: row["meaning"] for row in version.reference.rows("reason_codes")}
-    return page.render("stay.html", viewer, place=place, view=view, meanings=meanings, fresh=views.freshness(version))
+    return page.render(
+        "stay.html", viewer, place=place, view=view, meanings=_meanings(version), fresh=views.freshness(version)
+    )
 
 
 def stay_export(page: Page, request: Request, version: Version, viewer: Viewer) -> Response:
@@ -612,6 +640,7 @@ def _environment() -> Environment:
         "MEASURES": MEASURES,
         "spread": figures.spread,
         "sparkline": charts.sparkline,
+        "shares": charts.shares,
         "static": _static_address,
         "term": _term,
         "query": lambda **values: urlencode([(n, v) for n, v in values.items() if v not in ("", None)]),
@@ -625,7 +654,8 @@ def _shown(write: Callable[..., str]) -> Callable[..., str | Markup]:
     def filtered(value: Any, *args: Any, **options: Any) -> str | Markup:
         if isinstance(value, Hidden):
             return Markup('<span class="withheld" title="Too few patients to show at your level">withheld</span>')
-        return write(value, *args, **options)
+        # A figure and its unit stay on one line.
+        return write(value, *args, **options).replace(" %", "\u00a0%")
 
     return filtered
 

@@ -104,7 +104,7 @@ class Report:
     @property
     def source(self) -> str:
         return (
-            f"hrrp {hrrp.__version__} on {len(self.files)} file(s) of the extract, discharges through {self.extract_end}, "
+            f"hrrp {hrrp.__version__} on {len(self.files)} file(s) of the extract, discharges through {min(self.as_of, self.extract_end)}, "
             f"as of {self.as_of}"
         )
 

@@ -272,18 +272,21 @@ def _factors(
                 select distinct variable_key, code from risk.variable_codes where measure = $measure
             ),
             written as (
-                select diagnoses.code, 'index stay' as place, $admitted::date as day, diagnoses.sequence, diagnoses.poa
+                select
+                    diagnoses.code, 'index stay' as place, $admitted::date as day, diagnoses.sequence, diagnoses.poa,
+                    null as stay_id
                 from staging.diagnoses inner join cohort.stay_parts on diagnoses.stay_key = stay_parts.part_key
                 where stay_parts.stay_key = $stay
                 union all
-                select diagnoses.code, 'earlier stay', earlier.discharge_date, diagnoses.sequence, diagnoses.poa
+                select
+                    diagnoses.code, 'earlier stay', earlier.discharge_date, diagnoses.sequence, diagnoses.poa, earlier.stay_id
                 from cohort.earlier_stays
                 inner join cohort.stays as earlier on earlier_stays.earlier_stay_key = earlier.stay_key
                 inner join cohort.stay_parts on earlier.stay_key = stay_parts.stay_key
                 inner join staging.diagnoses on stay_parts.part_key = diagnoses.stay_key
                 where earlier_stays.stay_key = $stay
                 union all
-                select history.code, coalesce(history.source, 'claim'), history.service_date, null, null
+                select history.code, coalesce(history.source, 'claim'), history.service_date, null, null, null
                 from staging.history_diagnoses as history
                 where history.person_key = $person
                     and history.service_date >= $admitted::date - $lookback and history.service_date < $admitted::date

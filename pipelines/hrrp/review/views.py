@@ -8,6 +8,7 @@ rows), or over the open measures alone (what-if, break-even, value: `open_only`)
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
+import hrrp
 from hrrp.outlook.forecast import Change, national_draws
 from hrrp.outlook.value import YearInputs, value_of_avoiding
 from hrrp.outlook.what_if import Scenario, what_if
 from hrrp.program import MEASURES
+from hrrp.review.figures import day
 from hrrp.review.forecasts import forecast_document
 from hrrp.review.published import Hospital, Version, records
 from hrrp.review.reports import stand_ins
@@ -46,6 +49,10 @@ DAYS_A_YEAR = 365.25
 # The exact values of `value_of_avoiding` do not depend on its draws; where no range is shown a few do.
 FEW_DRAWS = 100
 SORTS = ("name", "state", "likely", "chance", "dollars")
+# Below so many expected readmissions in twelve months a sparkline shows chance alone.
+FEWEST_EXPECTED = 5.0
+# Risk factors named as those that move expected most.
+MOST_NAMED = 5
 
 
 class NotThereError(LookupError):
@@ -80,6 +87,7 @@ def freshness(version: Version, now: datetime | None = None) -> dict[str, Any]:
     return {
         "as_of": version.as_of,
         "extract_end": version.extract_end,
+        "discharges_to": min(version.as_of, version.extract_end),
         "published_at": version.published_at,
         "is_stale": now - version.published_at > STALE_AFTER,
         "age_hours": (now - version.published_at).total_seconds() / 3600,
@@ -124,6 +132,12 @@ def _system_rows(version: Version, program_year: int, patient_level: bool) -> li
                     "chance": total["chance_of_penalty"],
                     "dollars": total["penalty_usd_median"],
                     "share_of_period": total["share_of_period"],
+                    "years": {
+                        year: {"likely": each["payment_reduction_median"], "coarse": each["coarse"]}
+                        for year in hospital.totals
+                        if year != program_year
+                        for each in (total_of_year(hospital, year, viewer),)
+                    },
                 }
             )
     return rows
@@ -181,7 +195,9 @@ def system_view(
         "with_penalty": sum(1 for value in likely if value > 0),
         "dollars": sum(dollars) if dollars else None,
         "highest": max(likely, default=None),
-        "rows": [row | {"trend": _sparkline(trends[row["ccn"]])} for row in shown],
+        "highest_coarse": any(row["coarse"] for row in chosen),
+        "scale": max([row["high"] for row in chosen if _sortable(row["high"])], default=None),
+        "rows": [row | _sparkline(trends[row["ccn"]]) for row in shown],
     }
 
 
@@ -241,18 +257,24 @@ def _next_month(day: date) -> date:
     return date(day.year + day.month // 12, day.month % 12 + 1, 1)
 
 
-def _sparkline(trends: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """Observed over expected readmissions of the measures whose every window is shown, together."""
+def _sparkline(trends: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """Observed over expected readmissions of the measures whose every window is shown, together, and which measures these are."""
     longest = max((len(windows) for windows in trends.values()), default=0)
-    whole = [windows for windows in trends.values() if longest and len(windows) == longest]
-    return [
-        {
-            "month": together[0]["month"],
-            "observed_to_expected": sum(each["readmissions"] for each in together)
-            / sum(each["expected_readmissions"] for each in together),
-        }
-        for together in zip(*whole, strict=True)
-    ]
+    whole = [measure for measure in MEASURES if longest and len(trends.get(measure, ())) == longest]
+    together = list(zip(*(trends[measure] for measure in whole), strict=True))
+    expected = [sum(each["expected_readmissions"] for each in windows) for windows in together]
+    if not expected or min(expected) < FEWEST_EXPECTED:
+        return {"trend": [], "trend_of": []}
+    return {
+        "trend": [
+            {
+                "month": windows[0]["month"],
+                "observed_to_expected": sum(each["readmissions"] for each in windows) / total,
+            }
+            for windows, total in zip(together, expected, strict=True)
+        ],
+        "trend_of": whole,
+    }
 
 
 # ---- one hospital ----
@@ -308,6 +330,30 @@ def open_only(start: Starting, measures: Collection[str]) -> Starting:
         return start
     counts = np.array([measure in measures for measure in MEASURES])
     return replace(start, national=replace(start.national, in_payment=start.national.in_payment & counts))
+
+
+def basis(place: Place) -> dict[str, str]:
+    """What stands under every figure of a hospital: source, period, rule year, stand-ins, date; `years` for all program years."""
+
+    def make() -> dict[str, str]:
+        version, year = place.version, place.program_year
+        rules = version.rules(year)
+        last = min(version.as_of, version.extract_end, rules.end)
+        source = f"hrrp {hrrp.__version__}, as of {day(version.as_of)}"
+        return {
+            "year": f"{source} · discharges {day(rules.start)} to {day(last)} · rule year FY{year} · "
+            f"{_stand_in_years(version, [year])}",
+            "years": f"{source} · each program year by its own rules, on its discharges so far · "
+            f"{_stand_in_years(version, sorted(place.hospital.totals))}",
+        }
+
+    return place.version.kept(("basis", place.program_year, tuple(place.hospital.totals)), make)
+
+
+def _stand_in_years(version: Version, years: Sequence[int]) -> str:
+    named = " ".join(stand_ins(version.notes.get(year, ())) for year in years)
+    found = sorted({int(each) for each in re.findall(r"FY(\d+)", named)}, reverse=True)
+    return f"stand-ins of {', '.join(f'FY{each}' for each in found)}" if found else "no stand-ins"
 
 
 def hospital_view(place: Place) -> dict[str, Any]:
@@ -399,26 +445,32 @@ def _fan(total: Mapping[str, Any]) -> dict[str, Any]:
 def _waterfall(
     place: Place, end: Any, measures: Mapping[str, Mapping[str, Any]], total: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Contributions that add up to a reduction. All open: the exact middle of the road, the cap its last step. Else: the open
-    measures, and what the withheld ones leave of the rounded total."""
+    """Contributions that add up to the likely reduction of the headline.
+
+    All open: the exact contributions on the expected course, the cap, and `chance`: what lies between that course and the middle of
+    the distribution (a measure below its peer median earns nothing back, so chance to come adds more than it takes). Else: the open
+    measures, and what the withheld ones and chance leave of the rounded total.
+    """
     parts = {measure: end.measures[measure].contribution for measure in place.open_measures}
+    whole = total["payment_reduction_median"]
     if not total["coarse"]:
         return {
             "parts": parts,
             "closed": None,
             "cap": end.reduction - end.uncapped,
-            "total": end.reduction,
+            "chance": 0.0 if whole is None else whole - end.reduction,
+            "total": end.reduction if whole is None else whole,
             "basis": "the expected course of the rest of the period",
         }
     parts = {measure: round(part, 4) for measure, part in parts.items()}
-    whole = total["payment_reduction_median"]
     rest = None if whole is None else round(whole - sum(parts.values()), 4)
     return {
         "parts": parts,
         "closed": None if rest is None else max(rest, 0.0),
         "cap": 0.0 if rest is None else min(rest, 0.0),
+        "chance": 0.0,
         "total": whole,
-        "basis": "the open measures on the expected course of the period; the rest of the rounded total is of withheld ones",
+        "basis": "the expected course of the rest of the period; what is left of the rounded total is of withheld measures and chance",
     }
 
 
@@ -625,7 +677,7 @@ def _measure(place: Place, measure: str) -> dict[str, Any]:
         forecast = forecast_document(warehouse, year, hospital.ccn)
         gaps = _gaps(warehouse, place, key, state)
     figures = hide_measure(dict(hospital.measures.get((year, measure), {})) | forecast["measures"][measure], state)
-    factors = _factors(place, measure, model, prevalence, variables)
+    factors = _with_effects(_factors(place, measure, model, prevalence, variables), figures.get("expected"))
     constants = {row["kind"]: row for row in model if row["kind"] in {"intercept", "variance"}}
     return {
         "ccn": hospital.ccn,
@@ -637,6 +689,9 @@ def _measure(place: Place, measure: str) -> dict[str, Any]:
         "rules": next(row for row in version.reference.rows("measures") if row["measure"] == measure),
         "flow": _flow(place, measure, counts, meanings),
         "factors": factors,
+        "weightiest": sorted(
+            (row for row in factors if row["effect"]), key=lambda row: abs(row["effect"]), reverse=True
+        )[:MOST_NAMED],
         "gaps": gaps,
         "intercept": constants.get("intercept"),
         "variance": constants.get("variance"),
@@ -705,6 +760,16 @@ def _factors(
                 "run": run,
             }
         )
+    return factors
+
+
+def _with_effects(factors: list[dict[str, Any]], expected: Any) -> list[dict[str, Any]]:
+    """Each factor with what its share here, against that of all hospitals, does to the expected rate: coefficient x difference
+    x p (1 - p). From the figures as they are shown, so that nothing hidden goes into it."""
+    slope = expected * (1.0 - expected) if _sortable(expected) else None
+    for row in factors:
+        known = all(_sortable(row[name]) for name in ("coefficient", "own", "run"))
+        row["effect"] = slope * row["coefficient"] * (row["own"] - row["run"]) if known and slope is not None else None
     return factors
 
 
