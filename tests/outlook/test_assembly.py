@@ -15,6 +15,9 @@ from hrrp.outlook.forecast import forecast_hospital, national_draws
 from hrrp.outlook.national import national_figures
 from hrrp.program import MEASURES, Reference
 
+# Admissions every day or every third day look like a perfect fit to the regression of volumes.
+pytestmark = pytest.mark.filterwarnings("ignore:Perfect separation")
+
 YEARS = (2028, 2029)
 END = date(2026, 6, 30)
 
@@ -53,7 +56,7 @@ def known() -> Known:
     return Known(
         hospitals=["010001", "010005"],
         years=YEARS,
-        extract_end=END,
+        last_known=END,
         stays=pd.concat(stays),
         measures=pd.DataFrame(measures),
         dual_proportions=duals,
@@ -81,19 +84,65 @@ def test_every_hospital_year_and_measure_has_a_row(inputs: pd.DataFrame) -> None
     assert (np.diff(running["linear_predictors"]) >= 0).all()
     assert (over["future_mean"], over["pending"]) == (0.0, 7)
     assert running["future_mean"] == pytest.approx(365.0, rel=0.01)
+    assert "trend and season" in running["volume_basis"]
     assert row(inputs, 2029, "010005")["future_mean"] == pytest.approx(122.0, rel=0.03)
     assert (running["elsewhere_share"], row(inputs, 2029, "010001", "PN")["elsewhere_share"]) == (0.2, 0.0)
     assert running["drg_payment_ratio_cv"] == pytest.approx(RATIO_CV * math.sqrt(0.5))
     assert np.isnan(row(inputs, 2029, "010005")["annual_base_operating_payments"])
 
 
-def test_a_dual_proportion_stands_in_for_up_to_two_years_with_its_error(inputs: pd.DataFrame) -> None:
+def test_the_days_to_come_have_the_dual_proportion_of_the_year_before(inputs: pd.DataFrame) -> None:
     own, borrowed = row(inputs, 2029, "010001"), row(inputs, 2029, "010005")
-    assert own["dual_proportion"] == 0.25
-    assert own["dual_proportion_se"] == pytest.approx(math.sqrt(0.25 * 0.75 / 400 * 0.5 + (DUAL_WANDER * 0.5) ** 2))
+    # Half of the period is over with 25 %; for the other half FY2028's 20 % stand in.
+    assert own["dual_proportion"] == pytest.approx(0.225)
+    assert own["dual_proportion_se"] == pytest.approx(math.sqrt(0.225 * 0.775 / 900 * 0.5 + (DUAL_WANDER * 0.5) ** 2))
+    assert own["dual_stays"] == pytest.approx(400 / 0.5)
     assert borrowed["dual_proportion"] == 0.3
     assert borrowed["dual_proportion_se"] == pytest.approx(math.sqrt(0.3 * 0.7 / 800 + DUAL_WANDER**2))
+    assert borrowed["dual_stays"] == 800.0
     assert row(inputs, 2028, "010001")["dual_proportion_se"] == 0.0
+
+
+def test_the_days_to_come_have_the_payment_ratio_of_the_year_before() -> None:
+    asked = known()
+    measures = asked.measures.copy()
+    of_2029 = (measures["program_year"] == 2029) & (measures["measure"] == "HF")
+    measures.loc[of_2029 & (measures["ccn"] == "010001"), "drg_payment_ratio"] = 0.03
+    measures.loc[of_2029 & (measures["ccn"] == "010005"), "drg_payment_ratio"] = np.nan
+    inputs = forecast_inputs(replace(asked, measures=measures), Reference())
+    assert row(inputs, 2029, "010001")["drg_payment_ratio"] == pytest.approx(0.5 * 0.03 + 0.5 * 0.05)
+    # A period without payments so far has those of the year before, not none.
+    assert row(inputs, 2029, "010005")["drg_payment_ratio"] == 0.05
+    assert row(inputs, 2028, "010001")["drg_payment_ratio"] == 0.05
+
+
+def test_a_year_without_medicare_advantage_projects_only_its_own_kind_of_admission() -> None:
+    """FY2026 counts fee for service alone, FY2027 Medicare Advantage too: on 30 June 2023 one year of FY2026 is to come."""
+    days = pd.date_range("2021-07-01", "2023-06-30")
+    admissions = pd.DataFrame({"discharge_date": days, "linear_predictor": -1.4, "outcome": False})
+    admissions["stay_key"] = range(len(days))
+    is_fee_for_service = admissions["stay_key"] % 2 == 0
+    stays = pd.concat(
+        [
+            admissions[is_fee_for_service].assign(program_year=2026, measure="HF", ccn="010001"),
+            admissions[days >= "2022-07-01"].assign(program_year=2027, measure="HF", ccn="010001"),
+        ]
+    )
+    asked = known()
+    measures = asked.measures[asked.measures["ccn"] == "010001"].copy()
+    measures["program_year"] = measures["program_year"].map({2028: 2026, 2029: 2027})
+    one = replace(
+        asked,
+        hospitals=["010001"],
+        years=(2026, 2027),
+        last_known=date(2023, 6, 30),
+        stays=stays,
+        measures=measures,
+        dual_proportions=asked.dual_proportions.iloc[:0],
+    )
+    inputs = forecast_inputs(one, Reference())
+    assert row(inputs, 2026, "010001")["future_mean"] == pytest.approx(183, rel=0.03)
+    assert row(inputs, 2027, "010001")["future_mean"] == pytest.approx(731, rel=0.03)
 
 
 def test_the_table_says_what_the_forecast_says(inputs: pd.DataFrame) -> None:

@@ -9,7 +9,7 @@ import fnmatch
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -442,7 +442,10 @@ def _write_account(warehouse: Warehouse, loaded: LoadedExtract) -> None:
 def write_run(
     warehouse: Warehouse, loaded: LoadedExtract, settings: Settings, reference: Reference, as_of: date | None = None
 ) -> None:
-    """intake.run and intake.run_program_years: the as-of date (default: the last discharge), the years asked for or being earned."""
+    """intake.run and intake.run_program_years: the as-of date (default: the last discharge), the years asked for or being earned.
+
+    The extract ends, for all that follows, before the days whose claims have not all arrived (parameter claims_run_out_days).
+    """
     ((last, last_known),) = warehouse.rows(
         "select max(day), max(day) filter (day <= current_date) "
         "from (select try_cast(discharge_date as date) as day from intake.stays where discharge_date like '____-__-__%')"
@@ -454,6 +457,7 @@ def write_run(
             "The stays have no discharge date that can be read. Dates are expected as 2025-06-30 (year, month, day)."
         )
     as_of = as_of or extract_end
+    extract_end -= timedelta(days=int(reference.parameters(settings.parameters)["claims_run_out_days"].value))
     years = settings.program_years or reference.years_being_earned(as_of)
     for year in years:
         reference.program_year(year)

@@ -25,10 +25,11 @@ def program_years(warehouse: Warehouse) -> list[int]:
     return [year for (year,) in warehouse.rows("select program_year from intake.run_program_years order by 1")]
 
 
-def run_dates(warehouse: Warehouse) -> tuple[date, date]:
-    """As-of date and last day of the extract."""
+def last_known_day(warehouse: Warehouse, settings: Settings, reference: Reference) -> date:
+    """The last day whose discharges are known: the extract's last, but none after the as-of date (or that date itself, as set)."""
     ((as_of, extract_end),) = warehouse.rows("select as_of, extract_end from intake.run")
-    return as_of, extract_end
+    through = reference.parameters(settings.parameters)["follow_up_through"].value
+    return as_of if through == "as_of" else min(as_of, extract_end)
 
 
 def model_in_force(warehouse: Warehouse, settings: Settings, reference: Reference) -> pd.DataFrame:
@@ -104,6 +105,7 @@ def hospital_measures(warehouse: Warehouse, settings: Settings, reference: Refer
     """result.hospital_measures: see its description."""
     subjects = hospitals(warehouse)
     variances = _variances(warehouse)
+    last_known = last_known_day(warehouse, settings, reference)
     tables = []
     for year in program_years(warehouse):
         groups = peer_groups(warehouse, reference, year, subjects)
@@ -134,9 +136,11 @@ def hospital_measures(warehouse: Warehouse, settings: Settings, reference: Refer
             )
             pending = _by_ccn(
                 warehouse,
-                "select ccn, count(*) from cohort.cohort_flow where program_year = $year and measure = $measure "
-                "and first_reason = 'follow_up_incomplete' group by ccn",
-                {"year": year, "measure": measure},
+                # Beyond the last day known admissions are projected, not counted.
+                "select cohort_flow.ccn, count(*) from cohort.cohort_flow inner join cohort.stays using (stay_key) "
+                "where program_year = $year and measure = $measure and first_reason = 'follow_up_incomplete' "
+                "and stays.discharge_date <= $last_known group by cohort_flow.ccn",
+                {"year": year, "measure": measure, "last_known": last_known},
                 subjects,
             ).fillna(0)
             index = pd.Index(subjects["ccn"]).get_indexer(pd.Index(stays["ccn"].astype(str)))
@@ -210,11 +214,10 @@ def peer_groups(warehouse: Warehouse, reference: Reference, year: int, subjects:
 def forecast_inputs(warehouse: Warehouse, settings: Settings, reference: Reference) -> pd.DataFrame:
     """result.forecast_inputs: see its description."""
     subjects = hospitals(warehouse)
-    _, extract_end = run_dates(warehouse)
     known = Known(
         hospitals=subjects["ccn"].astype(str).tolist(),
         years=program_years(warehouse),
-        extract_end=extract_end,
+        last_known=last_known_day(warehouse, settings, reference),
         stays=pd.DataFrame(
             warehouse.arrays(
                 "select program_year, measure, ccn, stay_key, discharge_date, outcome, linear_predictor "

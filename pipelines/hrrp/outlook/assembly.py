@@ -26,7 +26,7 @@ from hrrp.outlook.forecast import (
     prior_from_history,
 )
 from hrrp.outlook.national import national_figures
-from hrrp.outlook.projection import project_volume, share_elapsed
+from hrrp.outlook.projection import AdmissionHistory, share_elapsed
 from hrrp.outlook.public_outlook import YEARLY_CORRELATION
 from hrrp.program import MEASURES, Period, Reference
 
@@ -38,20 +38,22 @@ WORTH_COMPILING = 500
 RATIO_CV = 0.06
 # How far its dual proportion still moves, beyond sampling, over a whole period.
 DUAL_WANDER = 0.01
+# From this share of a period on its stays so far tell how many it will have.
+ENOUGH_OF_A_PERIOD = 0.1
 
 
 @dataclass(frozen=True)
 class Known:
     """What is known of all hospitals on the as-of date, as tables.
 
-    `stays` has program_year, measure, ccn, stay_key, discharge_date, outcome, linear_predictor; `measures` is result.hospital_measures;
-    `dual_proportions` has program_year, ccn, stays, dual_proportion; `annual_payments` is by CCN; `elsewhere` maps a measure to
-    (share of readmissions that own data cannot see, its standard error).
+    `last_known` is the last day whose discharges are known; `stays` has program_year, measure, ccn, stay_key, discharge_date, outcome,
+    linear_predictor; `measures` is result.hospital_measures; `dual_proportions` has program_year, ccn, stays, dual_proportion;
+    `annual_payments` is by CCN; `elsewhere` maps a measure to (share of readmissions that own data cannot see, its standard error).
     """
 
     hospitals: Sequence[str]
     years: Sequence[int]
-    extract_end: date
+    last_known: date
     stays: pd.DataFrame
     measures: pd.DataFrame
     dual_proportions: pd.DataFrame
@@ -63,29 +65,38 @@ def forecast_inputs(known: Known, reference: Reference) -> pd.DataFrame:
     """One row per program year, hospital and measure: everything that a forecast or a what-if starts from."""
     stays = known.stays.assign(day=pd.to_datetime(known.stays["discharge_date"]))
     of_year: dict[Any, pd.DataFrame] = dict(iter(stays.groupby(["program_year", "measure", "ccn"], sort=False)))
-    # Volumes look back beyond the period: an admission that counts in several years is one admission.
-    ever = stays.drop_duplicates(["measure", "stay_key"])
-    history = dict(iter(ever.groupby(["measure", "ccn"], sort=False)))
-    days = {key: _ordinals(table["day"]) for key, table in history.items()}
-    first_known = ever["day"].min().date() if len(ever) else known.extract_end
+    # Volumes and earlier results look back beyond the period: an admission that counts in several years is one admission. Years that
+    # count Medicare Advantage have more of them than years that do not, so each kind of year has a history of its own.
+    counts_advantage = {year: reference.program_year(year).medicare_advantage for year in known.years}
+    histories = {
+        kind: _Histories.of(stays[stays["program_year"].map(counts_advantage) == kind], known.last_known)
+        for kind in set(counts_advantage.values())
+    }
     scored = {
         (row["program_year"], row["measure"], row["ccn"]): row for row in known.measures.to_dict(orient="records")
     }
     duals = {(row["program_year"], row["ccn"]): row for row in known.dual_proportions.to_dict(orient="records")}
-    nothing, none = np.empty(0, dtype=np.int64), np.empty(0)
+    none = np.empty(0)
+    ratios: dict[tuple[str, str], float] = {}
+    shares: dict[int, float] = {}
     rows = []
-    for year in known.years:
+    for year in sorted(known.years):
+        history = histories[counts_advantage[year]]
         rates = reference.national_rates(year).value
         periods = reference.program_year(year).periods
-        share = share_elapsed(periods, known.extract_end)
+        share = shares[year] = share_elapsed(periods, known.last_known)
         for ccn in known.hospitals:
-            proportion, error, dual_stays = _dual(duals, year, ccn, share)
+            proportion, error, dual_stays = _dual(duals, year, ccn, shares)
             for measure in MEASURES:
                 row = scored[year, measure, ccn]
                 table = of_year.get((year, measure, ccn))
                 unseen, unseen_se = known.elsewhere.get(measure, (0.0, 0.0))
-                prior_mean, prior_variance = _prior(history.get((measure, ccn)), periods, float(row["tau2"]), unseen)
-                volume = project_volume(days.get((measure, ccn), nothing), first_known, known.extract_end, periods)
+                earlier, admissions = history.rows.get((measure, ccn)), history.admissions(measure, ccn)
+                prior_mean, prior_variance = _prior(earlier, periods, float(row["tau2"]), unseen)
+                volume = admissions.project(periods)
+                ratio = ratios[ccn, measure] = _blended(
+                    float(row["drg_payment_ratio"]), ratios.get((ccn, measure), np.nan), share
+                )
                 rows.append(
                     {
                         "program_year": year,
@@ -99,7 +110,7 @@ def forecast_inputs(known: Known, reference: Reference) -> pd.DataFrame:
                         "volume_basis": volume.basis,
                         "tau2": row["tau2"],
                         "national_rate": rates[measure],
-                        "drg_payment_ratio": row["drg_payment_ratio"],
+                        "drg_payment_ratio": ratio,
                         "drg_payment_ratio_cv": RATIO_CV * float(np.sqrt(1.0 - share)),
                         "elsewhere_share": unseen,
                         "elsewhere_share_se": unseen_se,
@@ -114,6 +125,37 @@ def forecast_inputs(known: Known, reference: Reference) -> pd.DataFrame:
                     }
                 )
     return pd.DataFrame(rows)
+
+
+class _Histories:
+    """The known index admissions of every measure and hospital, each once, over all program years of one kind."""
+
+    def __init__(self, rows: Mapping[tuple[str, str], pd.DataFrame], first_known: date, last_known: date) -> None:
+        self.rows, self.first_known, self.last_known = rows, first_known, last_known
+        self._admissions: dict[tuple[str, str], AdmissionHistory] = {}
+
+    @classmethod
+    def of(cls, stays: pd.DataFrame, last_known: date) -> _Histories:
+        ever = stays.drop_duplicates(["measure", "stay_key"])
+        first_known = ever["day"].min().date() if len(ever) else last_known
+        rows: dict[Any, pd.DataFrame] = dict(iter(ever.groupby(["measure", "ccn"], sort=False)))
+        return cls(rows, first_known, last_known)
+
+    def admissions(self, measure: str, ccn: str) -> AdmissionHistory:
+        """One history for all program years, so that trend and season are fitted once."""
+        place = (measure, ccn)
+        if place not in self._admissions:
+            rows = self.rows.get(place)
+            days = np.empty(0, dtype=np.int64) if rows is None else _ordinals(rows["day"])
+            self._admissions[place] = AdmissionHistory(days, self.first_known, self.last_known)
+        return self._admissions[place]
+
+
+def _blended(own: float, year_before: float, share: float) -> float:
+    """What a ratio will be at the end of the period: the part that is over as it was, the rest as the program year before has it."""
+    if np.isnan(own) or np.isnan(year_before):
+        return own if np.isnan(year_before) else year_before
+    return share * own + (1.0 - share) * year_before
 
 
 def _prior(
@@ -243,18 +285,36 @@ def _ordinals(days: pd.Series) -> np.ndarray:
 
 
 def _dual(
-    duals: Mapping[tuple[int, str], Mapping[Any, Any]], year: int, ccn: str, share: float
+    duals: Mapping[tuple[int, str], Mapping[Any, Any]], year: int, ccn: str, shares: Mapping[int, float]
 ) -> tuple[float, float, float]:
-    """Dual proportion, its standard error at the end of the period, and the stays behind it.
+    """Dual proportion at the end of the period, its standard error, and the stays that it will be a share of.
 
-    The year's own, else that of up to two years before; the standard error shrinks as the period fills up.
+    The part of the period that is over as it was; the rest as in the program year before (or two before). The error shrinks as the
+    period fills up. `shares` are the shares of the periods that are over.
     """
-    for known_year in (year, year - 1, year - 2):
-        row = duals.get((known_year, ccn))
-        if row is not None and pd.notna(row["dual_proportion"]):
-            proportion = float(row["dual_proportion"])
-            stays = float(row["stays"]) if pd.notna(row["stays"]) else np.nan
-            remaining = 1.0 - share if known_year == year else 1.0
-            sampling = proportion * (1.0 - proportion) / max(stays, 25.0) if np.isfinite(stays) else 0.0
-            return proportion, float(np.sqrt(sampling * remaining + (DUAL_WANDER * remaining) ** 2)), stays
-    return np.nan, 0.0, np.nan
+    share = shares[year]
+    proportion, stays = _dual_of(duals.get((year, ccn)))
+    before, stays_before, earlier = np.nan, np.nan, year
+    for earlier in (year - 1, year - 2):
+        before, stays_before = _dual_of(duals.get((earlier, ccn)))
+        if not np.isnan(before):
+            break
+    expected = _blended(proportion, before, share)
+    if np.isnan(expected):
+        return np.nan, 0.0, np.nan
+    remaining = 1.0 if np.isnan(proportion) else 1.0 - share
+    behind = np.nanmax([stays, stays_before, 0.0])
+    # A proportion without stays behind it was given; it has no sampling error.
+    sampling = expected * (1.0 - expected) / max(behind, 25.0) if behind > 0.0 else 0.0
+    error = float(np.sqrt(sampling * remaining + (DUAL_WANDER * remaining) ** 2))
+    for counted, over in ((stays, share), (stays_before, shares.get(earlier, 0.0))):
+        if over >= ENOUGH_OF_A_PERIOD and counted > 0.0:
+            return expected, error, float(counted / over)
+    return expected, error, np.nan
+
+
+def _dual_of(row: Mapping[Any, Any] | None) -> tuple[float, float]:
+    """Dual proportion and stays of a program year so far; NaN where unknown."""
+    if row is None or pd.isna(row["dual_proportion"]):
+        return np.nan, np.nan
+    return float(row["dual_proportion"]), float(row["stays"])
