@@ -103,7 +103,7 @@ class Settings(BaseSettings):
         default_factory=dict, description='Users of the page: [users."name"] hospitals, level'
     )
     allowed_hosts: tuple[str, ...] = Field(
-        ("localhost", "127.0.0.1"), description="Names that the page may be asked for by"
+        ("localhost", "127.0.0.1", "::1"), description="Names that the page may be asked for by"
     )
     schedule: str = Field("0 2 * * *", description="Cron line of the nightly run")
     time_zone: str = Field("America/New_York", description="Time zone of the nightly run")

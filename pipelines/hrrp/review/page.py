@@ -475,7 +475,7 @@ def what_if(page: Page, request: Request, version: Version, viewer: Viewer) -> R
         payments=place.start().hospital.annual_payments,
         fresh=views.freshness(version),
         address=_scenario_address(fields),
-        command=_command(place, scenarios[0]) if answers and not message else "",
+        command=_command(place, scenarios[0]) if answers and not message and not place.blurred_measures else "",
         break_even=views.break_even_view(place),
     )
 

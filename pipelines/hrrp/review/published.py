@@ -114,6 +114,11 @@ class Version:
         return known_spans(self.reference, self.settings, self.years, self.as_of, self.extract_end)
 
     @cached_property
+    def dual_spans(self) -> dict[int, tuple[date, date]]:
+        """By program year the first day, and the day after the last, of the stays that its dual proportion counts."""
+        return known_spans(self.reference, self.settings, self.years, self.as_of, self.extract_end, followed_up=False)
+
+    @cached_property
     def lists(self) -> list[dict[str, str | int]]:
         """Which version of every reference table is in use."""
         return self.reference.lists_in_use()
@@ -124,12 +129,20 @@ class Version:
 
 
 def known_spans(
-    reference: Reference, settings: Settings, years: Collection[int], as_of: date, extract_end: date
+    reference: Reference,
+    settings: Settings,
+    years: Collection[int],
+    as_of: date,
+    extract_end: date,
+    *,
+    followed_up: bool = True,
 ) -> dict[int, tuple[date, date]]:
-    """By program year the first day, and the day after the last, of discharges whose outcome is known."""
+    """By program year the first day, and the day after the last, of discharges whose outcome is known (or that are known at all)."""
     parameters = reference.parameters(settings.parameters)
-    last = as_of if parameters[FOLLOW_UP_THROUGH].value == "as_of" else min(as_of, extract_end)
-    last -= timedelta(days=int(parameters[OUTCOME_DAYS].value))
+    last = min(as_of, extract_end)
+    if followed_up:
+        last = as_of if parameters[FOLLOW_UP_THROUGH].value == "as_of" else last
+        last -= timedelta(days=int(parameters[OUTCOME_DAYS].value))
     spans = {}
     for year in years:
         rules = reference.program_year(year)

@@ -23,6 +23,7 @@ from hrrp.program import MEASURES, Period, ProgramYear, Reference
 from hrrp.program.hospital_report import MONTHS
 from hrrp.review.figures import percent
 from hrrp.review.forecasts import forecast_document, known
+from hrrp.review.levels import blurred
 from hrrp.review.scenarios import break_even_document, open_review, starting
 from hrrp.review.suppression import (
     EVERYTHING,
@@ -172,6 +173,7 @@ def read_report(
     Raises UsageError where the run has no such hospital or program year.
     """
     start = starting(warehouse, reference, ccn, program_year)
+    asked = start if patient_level else blurred(start, reference.program_year(program_year))[0]
     rates = reference.national_rates(program_year)
     ((as_of, extract_end),) = warehouse.rows("select as_of, extract_end from intake.run")
     run_years = [
@@ -210,7 +212,7 @@ def read_report(
         national_rates_year=rates.year_used,
         flows=_flows(warehouse, ccn, program_year, spans, seen),
         meanings=dict(warehouse.rows("select reason, meaning from reference.reason_codes order by position")),
-        break_even=_break_even(break_even_document(start), seen, program_year),
+        break_even=_break_even(break_even_document(asked), seen, program_year),
         published_year=published_year,
         published=published,
         published_source=source,
@@ -271,13 +273,15 @@ def _year(
         ).to_dict(orient="records")
     }
     measures = {
-        measure: hide_measure(rows[measure] | document["measures"][measure], seen.state(year, measure))
+        measure: hide_measure(
+            rows[measure] | document["measures"][measure], seen.state(year, measure), exact=seen.everything
+        )
         for measure in MEASURES
     }
     totals = document | {str(name): known(value) for name, value in penalty.items()}
     del totals["measures"]
     coarse = seen.is_coarse(year)
-    return hide_total(totals, coarse) | {"coarse": coarse}, measures
+    return hide_total(totals, coarse, exact=seen.everything) | {"coarse": coarse}, measures
 
 
 def _table_1(

@@ -31,6 +31,7 @@ def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int
         server_header=False,
         # The page itself decides which header of which peer it believes.
         proxy_headers=False,
+        ws="none",
         timeout_graceful_shutdown=STOP_SECONDS,
         h11_max_incomplete_event_size=16_384,
     )

@@ -16,6 +16,13 @@ CMS's cell size policy hides counts of 1 to 10 and whatever lets them be compute
                     one digit of per cent, and where only one measure is withheld a second one is
     the scenario    a what-if shifts a rounded total by known steps until it flips. So scenarios of a viewer without patient level
                     are solved over the open measures alone, and no answer depends on a hidden count (`review.views`)
+    what is to come the cases at the end are those known, those whose follow-up is not over (a month's discharges: a small cell as a
+                    rule) and those of the same days a year earlier, scaled. Two answers with different volumes tell the parts
+                    apart, and so does a figure of sixteen digits. So forecasts have the digits that the page prints, and
+                    what-if and break-even start from the two parts together, as a whole number (`hrrp.review.levels`)
+
+One version of the results is safe by itself. Whoever keeps copies of versions of different nights sees what came in between, as with
+any figures that are brought up to date; what the page itself shows of earlier nights is rounded.
 
 It is applied at the border: every table, chart, workbook and JSON of such a viewer is made from what comes out of here, totals and the
 order of rows included. A hidden figure is `HIDDEN` (null in JSON); primary and complementary cells look alike.
@@ -39,6 +46,7 @@ MOST_CASES = 100_000
 # What a reader may come to know of a two-digit ERR by laying the rounded figures of a measure beside one another.
 ERR_KNOWN_TO = 0.0015
 CHANCE_STEP = 0.05
+SHARE_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 class Hidden:
@@ -257,10 +265,28 @@ _CHANCES = frozenset({"chance_of_contribution", "chance_of_25_cases"})
 # Counts that no aggregate table shows: the cohort flow shows admissions without follow-up where it may.
 _NEVER = frozenset({"follow_up_incomplete", "pending"})
 _AT_THE_END = frozenset({"cases", "cases_median", "cases_interval"})
+# Digits after the point of what an open measure's forecast shows: more would tell apart what it is made of.
+_DIGITS_AT_THE_END = {
+    "err_median": 4,
+    "err_interval": 2,
+    "cases": 0,
+    "cases_median": 0,
+    "cases_interval": 0,
+    "chance_of_25_cases": 2,
+    "contribution_median": 6,
+    "contribution_interval": 4,
+    "chance_of_contribution": 2,
+}
+_DIGITS_OF_TOTALS = 6
 
 
-def hide_measure(row: Mapping[str, Any], state: Shown) -> dict[str, Any]:
-    """One hospital's measure, figure by name, as a viewer may see it in the given state; an unknown figure of a closed one is hidden."""
+def hide_measure(row: Mapping[str, Any], state: Shown, *, exact: bool = False) -> dict[str, Any]:
+    """One hospital's measure, figure by name, as a viewer may see it in the given state; an unknown figure of a closed one is hidden.
+
+    `exact` is for viewers with patient level: nothing is hidden or rounded.
+    """
+    if exact:
+        return dict(row)
     cases = row.get("eligible_discharges")
     return {name: _figure(name, value, state, cases) for name, value in row.items()}
 
@@ -273,7 +299,7 @@ def _figure(name: str, value: Any, state: Shown, cases: Any) -> Any:
     if state is Shown.OPEN:
         if name in _AT_THE_END and cases is not None and any(is_small(each - cases) for each in _each(value)):
             return HIDDEN
-        return value
+        return _rounded(value, _DIGITS_AT_THE_END[name]) if name in _DIGITS_AT_THE_END else value
     if state is Shown.WITHHELD:
         return value if name in _ALWAYS - {"expected", "penalty_indicator"} else HIDDEN
     if name == "err_median":
@@ -306,10 +332,15 @@ def coarse_chance(value: Any) -> Any:
     return min(max(round(round(value / CHANCE_STEP) * CHANCE_STEP, 2), CHANCE_STEP), 1.0 - CHANCE_STEP)
 
 
-def hide_total(row: Mapping[str, Any], coarse: bool) -> dict[str, Any]:
-    """A hospital's totals of a program year; coarse: reductions to 0.1 %, dollars of the rounded reduction, chances to 5 %."""
-    if not coarse:
+def hide_total(row: Mapping[str, Any], coarse: bool, *, exact: bool = False) -> dict[str, Any]:
+    """A hospital's totals of a program year; coarse: reductions to 0.1 %, dollars of the rounded reduction, chances to 5 %.
+
+    `exact` is for viewers with patient level: nothing is rounded. Else even totals that are not coarse have the digits that are printed.
+    """
+    if exact:
         return dict(row)
+    if not coarse:
+        return {name: _digits_of_total(name, value) for name, value in row.items()}
     shown = dict(row)
     for name, value in row.items():
         if value is None:
@@ -331,6 +362,16 @@ def hide_total(row: Mapping[str, Any], coarse: bool) -> dict[str, Any]:
             reduction = shown.get(name.replace("penalty_usd", "payment_reduction"))
             shown[name] = _dollars(reduction, payments)
     return shown
+
+
+def _digits_of_total(name: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _digits_of_total(name, each) for key, each in value.items()}
+    if name.startswith(("payment_reduction", "paf")):
+        return _rounded(value, _DIGITS_OF_TOTALS)
+    if name.startswith(("chance", "spread")):
+        return _rounded(value, 2)
+    return _rounded(value, 0) if name.startswith("penalty_usd") else value
 
 
 def _dollars(reduction: Any, payments: Any) -> Any:
@@ -398,11 +439,18 @@ def _admissible(
     )
 
 
-def shown_share(count: int, total: int, state: Shown) -> Any:
-    """The share that a count is of a shown total, to whole per cent; HIDDEN where count or complement is small."""
+def shown_share(count: int, total: int, state: Shown, *, uncertain_by: float = 0.0) -> Any:
+    """The share that a count is of a shown total, to whole per cent; HIDDEN where count or complement is small.
+
+    `uncertain_by` is the number of patients that the count must stay uncertain by on either side, where shares of overlapping periods
+    stand beside one another: the share is then rounded to as many per cent.
+    """
     if state is not Shown.OPEN or is_small(total) or is_small(count) or is_small(total - count):
         return HIDDEN
-    return round(count / total, 2) if total else None
+    if not total:
+        return None
+    step = next(each for each in SHARE_STEPS if each * total >= 2 * uncertain_by or each == SHARE_STEPS[-1])
+    return round(round(count / total / step) * step, 2)
 
 
 def pooled(parts: Sequence[int], is_shown: Sequence[bool]) -> int | None:

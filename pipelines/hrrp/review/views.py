@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-
-import numpy as np
 
 import hrrp
 from hrrp.outlook.forecast import Change, national_draws
@@ -23,14 +21,17 @@ from hrrp.outlook.what_if import Scenario, what_if
 from hrrp.program import MEASURES
 from hrrp.review.figures import day
 from hrrp.review.forecasts import forecast_document
+from hrrp.review.levels import blurred, open_only
 from hrrp.review.published import Hospital, Version, records
 from hrrp.review.reports import stand_ins
 from hrrp.review.scenarios import Starting, break_even_document, scenario_document, starting
 from hrrp.review.suppression import (
     EVERYTHING,
     HIDDEN,
+    HIGHEST,
     Disclosure,
     Hidden,
+    Intervals,
     Shown,
     coarse_chance,
     fold_flow,
@@ -106,7 +107,7 @@ def freshness(version: Version, now: datetime | None = None) -> dict[str, Any]:
 def total_of_year(hospital: Hospital, program_year: int, viewer: Viewer) -> dict[str, Any]:
     """A hospital's totals of a program year as the viewer may see them, with `coarse` saying whether they are rounded."""
     coarse = disclosure_for(hospital, viewer).is_coarse(program_year)
-    total = hide_total(hospital.totals[program_year], coarse) | {"coarse": coarse}
+    total = hide_total(hospital.totals[program_year], coarse, exact=viewer.patient_level) | {"coarse": coarse}
     if not viewer.patient_level:
         # A quotient of counts: `_dual_windows` shows it as far as it may be shown.
         total["dual_proportion"] = HIDDEN
@@ -308,12 +309,22 @@ class Place:
     def start(self, program_year: int | None = None) -> Starting:
         """What a question about the hospital starts from, over the measures that the viewer sees in full."""
         year = program_year or self.program_year
-        whole = self.version.kept(("starting", self.hospital.ccn, year), lambda: self._read_start(year))
-        return open_only(whole, self.seen.open_measures(year))
+        return open_only(self._started(year)[0], self.seen.open_measures(year))
 
-    def _read_start(self, year: int) -> Starting:
-        with self.version.open() as warehouse:
-            return starting(warehouse, self.version.reference, self.hospital.ccn, year)
+    @property
+    def blurred_measures(self) -> tuple[str, ...]:
+        """The open measures whose admissions still to come are one whole number at the viewer's level."""
+        return tuple(measure for measure in self._started(self.program_year)[1] if measure in self.open_measures)
+
+    def _started(self, year: int) -> tuple[Starting, tuple[str, ...]]:
+        exact = self.viewer.patient_level
+
+        def read() -> tuple[Starting, tuple[str, ...]]:
+            with self.version.open() as warehouse:
+                start = starting(warehouse, self.version.reference, self.hospital.ccn, year)
+            return (start, ()) if exact else blurred(start, self.version.rules(year))
+
+        return self.version.kept(("starting", exact, self.hospital.ccn, year), read)
 
 
 def place_of(version: Version, viewer: Viewer, ccn: str, program_year: int) -> Place:
@@ -322,14 +333,6 @@ def place_of(version: Version, viewer: Viewer, ccn: str, program_year: int) -> P
     Raises NotThereError.
     """
     return Place(version, viewer, find(version, viewer, ccn, program_year), program_year)
-
-
-def open_only(start: Starting, measures: Collection[str]) -> Starting:
-    """The same start with the other measures out of the payment formula, so that no answer depends on them."""
-    if len(measures) == len(MEASURES):
-        return start
-    counts = np.array([measure in measures for measure in MEASURES])
-    return replace(start, national=replace(start.national, in_payment=start.national.in_payment & counts))
 
 
 def basis(place: Place) -> dict[str, str]:
@@ -379,11 +382,16 @@ def _hospital(place: Place) -> dict[str, Any]:
         measure: hide_measure(
             dict(hospital.measures.get((year, measure), {})) | forecast["measures"][measure],
             place.seen.state(year, measure),
+            exact=place.viewer.patient_level,
         )
         | {"state": place.seen.state(year, measure).value}
         for measure in MEASURES
     }
-    top = hide_total({name: value for name, value in forecast.items() if name != "measures"}, coarse)
+    top = hide_total(
+        {name: value for name, value in forecast.items() if name != "measures"},
+        coarse,
+        exact=place.viewer.patient_level,
+    )
     start = place.start()
     end = what_if(start.hospital, start.national, Change())
     return {
@@ -475,35 +483,51 @@ def _waterfall(
 
 
 def _dual_windows(warehouse: Any, place: Place) -> dict[str, Any]:
-    """The dual proportion: of the period, over the rolling twelve months, and where the cuts of the peer groups lie."""
+    """The dual proportion: of the period, over the rolling twelve months, and where the cuts of the peer groups lie.
+
+    Without patient level a proportion is shown where its counts may stand beside all others shown, those of the workbook among them.
+    """
     year, ccn = place.program_year, place.hospital.ccn
-    rows = warehouse.rows(
-        "select dual_stays, stays, dual_proportion, basis from payment.dual_proportions "
-        "where program_year = $year and ccn = $ccn",
-        {"year": year, "ccn": ccn},
-    )
-    hides = not place.viewer.patient_level
-    counted, stays, proportion, basis = rows[0] if rows else (None, None, None, "unknown")
-    small = counted is not None and stays is not None and (is_small(counted) or is_small(stays - counted))
+    of_years = {
+        row[0]: row[1:]
+        for row in warehouse.rows(
+            "select program_year, dual_stays, stays, dual_proportion, basis from payment.dual_proportions where ccn = $ccn",
+            {"ccn": ccn},
+        )
+    }
     found = warehouse.rows(
         "select 1 from duckdb_tables() where schema_name = 'result' and table_name = 'dual_by_month'"
     )
     windows = (
         warehouse.rows(
-            "select month, dual_stays, stays, dual_proportion from result.dual_by_month where ccn = $ccn order by month",
+            "select month, dual_stays, stays, dual_proportion from result.dual_by_month where ccn = $ccn order by month desc",
             {"ccn": ccn},
         )
         if found
         else []
     )
+    hides, ties = not place.viewer.patient_level, Intervals()
+
+    def may_see(start: date, end: date, dual: Any, stays: Any) -> bool:
+        return not hides or (
+            dual is not None and stays is not None and ties.admit(start, end, (dual, stays, stays - dual))
+        )
+
+    shown = {
+        each: dual is None or may_see(*place.version.dual_spans[each], dual, stays)
+        for each, (dual, stays, _, _) in sorted(of_years.items())
+        if each in place.version.dual_spans
+    }
+    *_, proportion, basis = of_years.get(year, (None, "unknown"))
+    kept = [
+        {"month": month, "dual_proportion": _digits(value, 3 if hides else None)}
+        for month, dual, stays, value in windows
+        if may_see(_next_month(month.replace(year=month.year - 1)), _next_month(month), dual, stays)
+    ]
     return {
-        "dual_proportion": HIDDEN if hides and small else _digits(proportion, 3 if hides else None),
+        "dual_proportion": _digits(proportion, 3 if hides else None) if shown.get(year, not hides) else HIDDEN,
         "basis": basis,
-        "windows": [
-            {"month": month, "dual_proportion": _digits(value, 3 if hides else None)}
-            for month, dual, all_stays, value in windows
-            if not (hides and (is_small(dual) or is_small(all_stays - dual)))
-        ],
+        "windows": kept[::-1],
         "cuts": [float(cut) for cut in place.start().national.cuts],
     }
 
@@ -547,6 +571,10 @@ def break_even_view(place: Place) -> dict[str, Any]:
 
     def make() -> dict[str, Any]:
         document = break_even_document(place.start())
+        with place.version.open() as warehouse:
+            if isinstance(_dual_windows(warehouse, place)["dual_proportion"], Hidden):
+                # How far the next cut is would give the stays with full Medicaid away.
+                document["peer_group_edges"] = []
         for measure in place.closed_measures:
             document["measures"][measure] = dict.fromkeys(document["measures"][measure], HIDDEN)
         document["of_measures"] = list(place.open_measures)
@@ -614,6 +642,8 @@ def what_if_view(place: Place, scenario: Scenario) -> dict[str, Any]:
 def _what_if(place: Place, scenario: Scenario) -> dict[str, Any]:
     document = scenario_document(place.start(), scenario, place.version.settings)
     closed = place.closed_measures
+    if place.blurred_measures:
+        document["rounded_measures"] = list(place.blurred_measures)
     if closed:
         document["of_measures"] = list(place.open_measures)
     cases = {m: place.hospital.measures.get((place.program_year, m), {}).get("eligible_discharges") for m in MEASURES}
@@ -676,7 +706,11 @@ def _measure(place: Place, measure: str) -> dict[str, Any]:
         )
         forecast = forecast_document(warehouse, year, hospital.ccn)
         gaps = _gaps(warehouse, place, key, state)
-    figures = hide_measure(dict(hospital.measures.get((year, measure), {})) | forecast["measures"][measure], state)
+    figures = hide_measure(
+        dict(hospital.measures.get((year, measure), {})) | forecast["measures"][measure],
+        state,
+        exact=place.viewer.patient_level,
+    )
     factors = _with_effects(_factors(place, measure, model, prevalence, variables), figures.get("expected"))
     constants = {row["kind"]: row for row in model if row["kind"] in {"intercept", "variance"}}
     return {
@@ -841,7 +875,10 @@ def _gaps(warehouse: Any, place: Place, key: Mapping[str, Any], state: Shown) ->
     return [
         {"report_label": row["report_label"], "share": share}
         for row in rows
-        if not isinstance(share := shown_share(row["by_history_alone"], row["index_admissions"], state), Hidden)
+        if not isinstance(
+            share := shown_share(row["by_history_alone"], row["index_admissions"], state, uncertain_by=HIGHEST / 2),
+            Hidden,
+        )
     ]
 
 
