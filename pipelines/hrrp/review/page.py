@@ -41,7 +41,7 @@ from hrrp.settings import Settings
 
 HERE = Path(__file__).parent
 STATIC: Mapping[str, str] = {"page.css": "text/css", "page.js": "text/javascript", "favicon.svg": "image/svg+xml"}
-LONGEST_ADDRESS = 4096
+LONGEST_ADDRESS, LONGEST_HEADERS = 4096, 16_384
 MOST_AVOIDED, MOST_VOLUME, MOST_MEDIAN = 100_000.0, 100.0, 10.0
 SCENARIO_NAMES = {"avoid": "avoid", "volume": "volume", "median": "medians"}
 HEADERS = {
@@ -97,6 +97,8 @@ class Guard:
             )
         if len(scope.get("raw_path", b"")) + len(scope.get("query_string", b"")) > LONGEST_ADDRESS:
             return PlainTextResponse("The address is too long.\n", 414)
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > LONGEST_HEADERS:
+            return PlainTextResponse("The headers are too long.\n", 431)
         return None
 
 

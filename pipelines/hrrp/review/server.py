@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
+from starlette.applications import Starlette
 
 from hrrp.errors import UsageError
 from hrrp.review.page import make_app
@@ -24,19 +25,8 @@ def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int
     app = make_app(settings)
     listener = _listen(host, port)
     taken = listener.getsockname()[1]
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        # The page itself decides which header of which peer it believes.
-        proxy_headers=False,
-        ws="none",
-        timeout_graceful_shutdown=STOP_SECONDS,
-        h11_max_incomplete_event_size=16_384,
-    )
     shown = f"[{host}]" if ":" in host else host
-    server = _Server(config, lambda: ready(f"http://{shown}:{taken}", os.getpid()))
+    server = _Server(page_config(app), lambda: ready(f"http://{shown}:{taken}", os.getpid()))
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
@@ -44,6 +34,23 @@ def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int
     finally:
         listener.close()
         app.state.published.close()
+
+
+def page_config(app: Starlette) -> uvicorn.Config:
+    """How the application is served: reading only, and believing nothing that a request says of itself."""
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        # The page itself decides which header of which peer it believes.
+        proxy_headers=False,
+        ws="none",
+        # The strict parser, which bounds headers too.
+        http="h11",
+        timeout_graceful_shutdown=STOP_SECONDS,
+        h11_max_incomplete_event_size=16_384,
+    )
 
 
 class _Server(uvicorn.Server):
