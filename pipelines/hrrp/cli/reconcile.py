@@ -38,8 +38,17 @@ def reconcile(
     """Compare your stays with a report's rows: who counts a stay, who saw the readmission, which risk factors are missing."""
     settings = load_settings(out=out)
     from hrrp.orchestration.reconciliation import apply_calibration, reconcile_report, write_disagreements
+    from hrrp.warehouse.proofs import keep_proof
 
     found, name, chosen = reconcile_report(settings, Reference(settings.site_reference), hsr, ccn)
+    keep_proof(
+        settings,
+        "reconcile",
+        found.program_year,
+        chosen,
+        hsr.name,
+        plain({"hospital": name, "measures": {measure: asdict(result) for measure, result in found.measures.items()}}),
+    )
     written = write_disagreements(rows, found) if rows is not None else None
     applied = apply_calibration(settings, found, chosen, f"{hsr.name}, FY{found.program_year}") if apply else None
     document: dict[str, Any] = {

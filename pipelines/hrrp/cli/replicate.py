@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hrrp.cli._output import print_json
+from hrrp.cli._output import print_json, progress
 from hrrp.errors import ReplicationError
 from hrrp.program import MEASURES, REPORT_NAMES, Reference
 from hrrp.settings import load_settings
@@ -37,6 +37,7 @@ def register(app: typer.Typer) -> None:
 def replicate(
     hsr: Path = typer.Argument(..., help="CMS's Hospital-Specific Report, the Excel workbook of FY2020 to FY2025."),
     site: Path | None = typer.Option(None, help="The site's reference folder; default: site_reference of hrrp.toml."),
+    out: Path | None = typer.Option(None, help="Folder of the run whose page shows the result; default data/out."),
     as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout, nothing else there."),
 ) -> None:
     """Recompute a Hospital-Specific Report from its own rows and coefficients, and list every figure that differs.
@@ -46,13 +47,17 @@ def replicate(
     """
     from hrrp.intake.hsr import read_hsr
     from hrrp.penalty.replicate import replicate as recompute
+    from hrrp.warehouse.proofs import keep_proof
 
-    reference = Reference(load_settings(site_reference=site).site_reference)
+    settings = load_settings(site_reference=site, out=out)
+    reference = Reference(settings.site_reference)
     result = recompute(read_hsr(hsr, reference), reference)
     if as_json:
         print_json(result.document())
     else:
         _print(result)
+    if keep_proof(settings, "replicate", result.report.program_year, result.report.ccn, hsr.name, _proof(result)):
+        progress.print(f"Kept for the page: hrrp serve --out {settings.out}, Prove it.")
     if not result.agrees:
         printed = [difference for difference in result.differences if difference.kind != "place"]
         first = printed[0]
@@ -61,6 +66,24 @@ def replicate(
             f"{first.row}, {first.figure}). Expected all to agree. Compare these cells with the workbook as CMS delivered "
             "it; where they stand there too, ask CMS in the review and correction period."
         )
+
+
+def _proof(result: Replication) -> dict[str, Any]:
+    """What the page shows of it: how many figures were compared and differ, and the ratios; no row of the report."""
+    document = result.document()
+    kept = ("figures_recomputed", "figures_national", "largest_gap", "agrees", "paf", "paf_published", "notes")
+    of_measure = ("err", "err_published", "between_hospital_variance", "between_hospital_variance_source")
+    return {
+        "hospital": document["hospital"],
+        **{name: document[name] for name in kept},
+        "differ": {
+            kind: sum(difference.kind == kind for difference in result.differences)
+            for kind in ("recomputed", "national")
+        },
+        "measures": {
+            measure: {name: document["measures"][measure][name] for name in of_measure} for measure in MEASURES
+        },
+    }
 
 
 def _print(result: Replication) -> None:

@@ -376,8 +376,8 @@ def method(page: Page, request: Request, version: Version, viewer: Viewer) -> Re
 
 
 def proof(page: Page, request: Request, version: Version, viewer: Viewer) -> Response:
-    """How to hold the figures against CMS's own report."""
-    return page.render("proof.html", viewer, fresh=views.freshness(version), out=page.settings.out)
+    """How to hold the figures against CMS's own report, and what the last comparisons found."""
+    return page.render("proof.html", viewer, view=views.proof_view(version, viewer), fresh=views.freshness(version))
 
 
 def help_page(page: Page, request: Request, version: Version, viewer: Viewer) -> Response:

@@ -68,6 +68,7 @@ class Version:
     inputs: Mapping[str, bool]
     skipped: tuple[Mapping[str, Any], ...]
     checks: tuple[Mapping[str, Any], ...]
+    proofs: tuple[Mapping[str, Any], ...]
     reference: Reference
     _anchor: ExitStack = field(repr=False)
     _answers: dict[Any, Any] = field(default_factory=dict, repr=False)
@@ -289,6 +290,7 @@ def _read(
         inputs=dict(warehouse.rows("select input, present from intake.inputs order by input")),
         skipped=_records(warehouse, "select * from staging.skipped_rules order by all"),
         checks=_optional(warehouse, "result.quality_checks", "order by passed, table_name, check_name"),
+        proofs=_optional(warehouse, "result.proofs", "order by made_at desc, kind, ccn, program_year"),
         reference=reference,
         _anchor=anchor,
     )

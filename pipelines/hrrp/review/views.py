@@ -7,6 +7,7 @@ rows), or over the open measures alone (what-if, break-even, value: `open_only`)
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -54,6 +55,8 @@ SORTS = ("name", "state", "likely", "chance", "dollars")
 FEWEST_EXPECTED = 5.0
 # Risk factors named as those that move expected most.
 MOST_NAMED = 5
+# With so many stays a step of 5 % stands for five of them.
+FEWEST_COMPARED = 100
 
 
 class NotThereError(LookupError):
@@ -928,6 +931,69 @@ def _c_statistic(place: Place, measure: str, fit: Sequence[tuple[Any]]) -> Any:
     if not fit or fit[0][0] is None:
         return None
     return fit[0][0] if place.viewer.patient_level else round(fit[0][0], 2)
+
+
+# ---- proofs ----
+
+
+def proof_view(version: Version, viewer: Viewer) -> dict[str, Any]:
+    """The last results of `hrrp replicate` and `hrrp reconcile`, newest first, as far as the viewer may see them.
+
+    A report that names no hospital is shown to those who may see all.
+    """
+    seen = [
+        row
+        for row in version.proofs
+        if (viewer.hospitals is None if row["ccn"] is None else viewer.may_see(row["ccn"]))
+    ]
+    made = [
+        {name: row[name] for name in ("kind", "program_year", "ccn", "report", "made_at")} | json.loads(row["document"])
+        for row in seen
+    ]
+    return {
+        "replications": [row for row in made if row["kind"] == "replicate"],
+        "reconciliations": [
+            row
+            | {
+                "measures": {
+                    measure: _reconciled(found, viewer.patient_level) for measure, found in row["measures"].items()
+                }
+            }
+            for row in made
+            if row["kind"] == "reconcile"
+        ],
+    }
+
+
+def _reconciled(found: Mapping[str, Any], patient_level: bool) -> dict[str, Any]:
+    """How far own stays and a report agree. What they differ by is mostly a handful of patients: without patient level only the
+    agreement, to 5 %, and only of so many stays that a step of it stands for several."""
+    index = (found["index_both"], found["index_report_only"], found["index_own_only"])
+    returns = (found["readmissions_both"], found["only_cms_saw"], found["only_own"])
+    calibration = found["calibration"] or {}
+    shown: dict[str, Any] = {
+        "index_agreement": _agreement(index, patient_level),
+        "readmission_agreement": _agreement(returns, patient_level),
+        "own_expected": _digits(calibration.get("own_expected"), None if patient_level else 3),
+        "cms_expected": _digits(calibration.get("cms_expected"), None if patient_level else 3),
+        "offset": _digits(calibration.get("offset"), None if patient_level else 2),
+    }
+    for names, counts in (
+        (("index_both", "index_report_only", "index_own_only"), index),
+        (("readmissions_both", "only_cms_saw", "only_own"), returns),
+    ):
+        shown |= dict(zip(names, counts, strict=True)) if patient_level else dict.fromkeys(names, HIDDEN)
+    shown["decided_by"] = dict(list(found["decided_by"].items())[:MOST_NAMED]) if patient_level else {}
+    return shown
+
+
+def _agreement(counts: tuple[int, int, int], patient_level: bool) -> Any:
+    together = sum(counts)
+    if not together:
+        return None
+    if patient_level:
+        return counts[0] / together
+    return coarse_chance(counts[0] / together) if together >= FEWEST_COMPARED else HIDDEN
 
 
 # ---- method and data ----

@@ -7,10 +7,12 @@ the site says so (publish_patients) a second file beside it holds the tables of 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -24,6 +26,16 @@ CHECK_COLUMNS = {
     "description": "varchar",
     "passed": "boolean",
     "is_blocking": "boolean",
+}
+# Results of `hrrp replicate` and `hrrp reconcile` that the page shows, kept from run to run (hrrp.warehouse.proofs).
+PROOFS, PROOF_TABLE = "proofs.json", "result.proofs"
+PROOF_COLUMNS = {
+    "kind": "varchar",
+    "program_year": "integer",
+    "ccn": "varchar",
+    "report": "varchar",
+    "made_at": "timestamp",
+    "document": "varchar",
 }
 REVIEW_SCHEMAS = ("cohort", "payment", "reference", "result", "risk")
 REVIEW_TABLES = (
@@ -88,7 +100,8 @@ def review_tables(warehouse: Warehouse) -> list[str]:
 def write_review(working: Path, target: Path, settings: Settings, checks: pd.DataFrame | None = None) -> list[str]:
     """Write the review database from the closed working file to `target`, which is replaced in one step; its tables.
 
-    `checks` are the run's quality checks, for result.quality_checks, which stands in the review database alone. With
+    `checks` are the run's quality checks, for result.quality_checks, which stands in the review database alone, as do the kept
+    results of replications and reconciliations (result.proofs). With
     `publish_patients` the tables of single stays go into review_patients.duckdb beside it; without, that file goes.
     """
     with open_warehouse(working, settings, read_only=True) as warehouse:
@@ -98,9 +111,28 @@ def write_review(working: Path, target: Path, settings: Settings, checks: pd.Dat
         _write_tables(working, patients, settings, _present(working, settings, PATIENT_TABLES), mode=0o600)
     else:
         _remove(patients)
-    made = {} if checks is None else {"result.quality_checks": (checks, CHECK_COLUMNS)}
+    made: dict[str, tuple[pd.DataFrame, Mapping[str, str]]] = {}
+    if checks is not None:
+        made["result.quality_checks"] = (checks, CHECK_COLUMNS)
+    if proofs := kept_proofs(target.parent):
+        made[PROOF_TABLE] = (proof_table(proofs), PROOF_COLUMNS)
     _write_tables(working, target, settings, tables, made)
     return [*tables, *made]
+
+
+def kept_proofs(out: Path) -> list[dict[str, Any]]:
+    """The kept proofs of an output folder, oldest first; a file that cannot be read holds none."""
+    try:
+        rows = json.loads((out / PROOFS).read_text(encoding="utf-8"))
+        return [{name: row[name] for name in PROOF_COLUMNS} for row in rows]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def proof_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The kept proofs as the table result.proofs."""
+    table = pd.DataFrame(rows, columns=list(PROOF_COLUMNS))
+    return table.assign(made_at=pd.to_datetime(table["made_at"]))
 
 
 def _present(working: Path, settings: Settings, tables: Iterable[str]) -> list[str]:
