@@ -129,9 +129,11 @@ def print_result(document: dict[str, Any], settings: Settings, console: Console 
     )
     console.print("\nWhere to look next")
     for what, why in (
-        ("hrrp ui", "the assets, their lineage and checks, in your browser"),
+        ("hrrp serve", "the page for quality teams, in your browser"),
+        ("hrrp report", f"a workbook and a one-page brief of each hospital, into {settings.out / 'reports'}"),
         ("hrrp forecast", "each hospital measure by measure, and what carries the spread"),
         ("hrrp break-even", "the fewest readmissions to avoid, by the end of the period"),
+        ("hrrp ui", "the assets, their lineage and checks, in your browser"),
         (str(settings.out / "hrrp.duckdb"), "every table of this run"),
         ("hrrp public FILE", "any hospital's published penalty, recomputed from CMS's file"),
         ("hrrp replicate HSR", "your Hospital-Specific Report, recomputed from its own rows"),
