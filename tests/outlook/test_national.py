@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hrrp.errors import RulesMissingError
-from hrrp.outlook.national import national_figures, yearly_spread
+from hrrp.outlook.national import hospital_share, national_figures, yearly_spread
 from hrrp.program import MEASURES, Reference
 
 
@@ -53,3 +53,9 @@ def test_a_measure_left_out_of_payment_is_marked() -> None:
 def test_an_unlisted_year_has_no_figures() -> None:
     with pytest.raises(RulesMissingError, match="FY2099"):
         national_figures(Reference(), 2099)
+
+
+def test_a_hospitals_own_share_is_drawn_to_the_national_one() -> None:
+    # Mean 0.2 and standard deviation 0.08 weigh as much as 0.2 * 0.8 / 0.0064 - 1 = 24 cases.
+    assert hospital_share(0, 0, 0.2, 0.08) == pytest.approx((0.2, 0.08))
+    assert hospital_share(12, 24, 0.2, 0.08) == pytest.approx((0.35, math.sqrt(0.35 * 0.65 / 49)))

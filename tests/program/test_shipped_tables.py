@@ -34,6 +34,7 @@ ROWS = {
     "planned_admission_codes": 12_065 + 2,
     "program_year_measures": 100,
     "program_years": 18,
+    "readmissions_elsewhere": 6,
     "risk_coefficients": 1_302,
     "risk_variable_ccs": 459,
     "risk_variable_codes": 183,

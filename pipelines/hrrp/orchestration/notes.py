@@ -6,10 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from hrrp.orchestration.scoring import program_years
+from hrrp.orchestration.scoring import program_years, readmissions_elsewhere
 from hrrp.program import MEASURES, Published, Reference
 from hrrp.settings import Settings
 from hrrp.warehouse import Warehouse
+
+# A last month with less than this share of the stays of the months before looks incomplete, where these have enough stays to tell.
+INCOMPLETE = 0.75
+FEWEST_IN_A_MONTH = 50
 
 
 def result_notes(warehouse: Warehouse, settings: Settings, reference: Reference) -> pd.DataFrame:
@@ -33,11 +37,12 @@ def result_notes(warehouse: Warehouse, settings: Settings, reference: Reference)
         f"(standard error {float(row['standard_error']):.4f}) on {row['matched_stays']} stays in common with {row['source']}"
         for row in reference.rows("expected_calibration")
     ]
+    unseen = elsewhere(warehouse, settings, reference) + run_out(warehouse)
     lists = [f"reference table {table} is the site's own" for table in reference.site_tables()] + reference.list_notes()
     rows = []
     for year in program_years(warehouse):
         found = stand_ins(reference, year) + variances(warehouse, year) + extract + skipped
-        found += calibrations + money(warehouse, year) + lists + choices
+        found += unseen + calibrations + money(warehouse, year) + lists + choices
         if rejected[1]:
             found.append(f"{rejected[1]:,} of {rejected[0]:,} rows read are in staging.rejects")
         rows += [{"program_year": year, "position": k, "note": note} for k, note in enumerate(dict.fromkeys(found), 1)]
@@ -64,6 +69,42 @@ def variances(warehouse: Warehouse, year: int) -> list[str]:
             "select measure, value, source from risk.model_in_force where kind = 'variance' and program_year = $year order by 1",
             {"year": year},
         )
+    ]
+
+
+def elsewhere(warehouse: Warehouse, settings: Settings, reference: Reference) -> list[str]:
+    """Whether readmissions to other hospitals are in the data, and what stands in for them where they are not."""
+    unseen = readmissions_elsewhere(settings, reference)
+    if unseen:
+        shares = ", ".join(f"{measure} {found.share:.0%} ({found.source})" for measure, found in unseen.items())
+        return [
+            "readmissions to other hospitals are not in the extract (sees_other_hospitals = false): figures to date count own "
+            f"readmissions only, the forecast adds the share that goes elsewhere: {shares}"
+        ]
+    ((listed, others),) = warehouse.rows(
+        "select count(distinct hospitals.ccn), count(distinct stays.ccn) filter (hospitals.ccn is null) "
+        "from cohort.stays left join staging.hospitals using (ccn)"
+    )
+    if listed and not others:
+        return [
+            f"every stay of the extract is at the {listed} hospital(s) of the hospitals file: if it holds own discharges only, "
+            "readmissions to other hospitals are missing; set sees_other_hospitals = false in hrrp.toml, and shares stand in for them"
+        ]
+    return []
+
+
+def run_out(warehouse: Warehouse) -> list[str]:
+    """Whether the extract's last month looks incomplete, as claims do that are still arriving."""
+    ((last, earlier, extract_end),) = warehouse.rows(
+        "select count(*) filter (discharge_date > extract_end - 30), "
+        "count(*) filter (discharge_date <= extract_end - 30 and discharge_date > extract_end - 210) / 6, any_value(extract_end) "
+        "from cohort.stays cross join intake.run where discharge_date <= extract_end"
+    )
+    if earlier < FEWEST_IN_A_MONTH or last >= INCOMPLETE * earlier:
+        return []
+    return [
+        f"the last 30 days of the extract (to {extract_end}) hold {last / earlier:.0%} of the stays of an average month before: if "
+        "claims are still arriving, set claims_run_out_days under [parameters] in hrrp.toml, and those days are projected instead"
     ]
 
 

@@ -5,6 +5,7 @@ Nothing is computed here that has a formula: see `hrrp.model.one_hospital`, `hrr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -13,11 +14,21 @@ import pandas as pd
 from hrrp.model.one_hospital import err_posterior, hospital_effects
 from hrrp.outlook.assembly import Known, forecast_table
 from hrrp.outlook.assembly import forecast_inputs as outlook_inputs
+from hrrp.outlook.national import hospital_share
 from hrrp.penalty.factor import contributions, penalty_indicator
 from hrrp.penalty.peer_groups import peer_groups_from_cuts
 from hrrp.program import MEASURES, Reference
 from hrrp.settings import Settings
 from hrrp.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """The share of a measure's readmissions that own data cannot see, its standard error, and where it comes from in words."""
+
+    share: float
+    standard_error: float
+    source: str
 
 
 def program_years(warehouse: Warehouse) -> list[int]:
@@ -235,27 +246,36 @@ def forecast_inputs(warehouse: Warehouse, settings: Settings, reference: Referen
                 "where annual_base_operating_payments is not null"
             )
         ),
-        elsewhere=_elsewhere(settings, reference),
+        elsewhere={
+            measure: (found.share, found.standard_error)
+            for measure, found in readmissions_elsewhere(settings, reference).items()
+        },
     )
     return outlook_inputs(known, reference)
 
 
-def _elsewhere(settings: Settings, reference: Reference) -> dict[str, tuple[float, float]]:
-    """Share of readmissions to other hospitals by measure, from the site's own report; none where none is set.
+def readmissions_elsewhere(settings: Settings, reference: Reference) -> dict[str, Elsewhere]:
+    """By measure what own data cannot see; nothing where the extract holds other hospitals' stays and sees it itself.
 
-    An extract that holds other hospitals' stays sees those readmissions itself.
+    The national share of the measure, drawn to what the site's own report shows, where one is set.
     """
-    if settings.hsr is None or settings.sees_other_hospitals:
+    if settings.sees_other_hospitals:
         return {}
-    from hrrp.intake.hsr import read_hsr
-    from hrrp.penalty.replicate import readmissions_elsewhere
-
     shares = {}
-    for measure, (elsewhere, total) in readmissions_elsewhere(read_hsr(settings.hsr, reference)).items():
-        if total > 0:
-            # A rule of succession keeps a share from few readmissions away from 0 and 1.
-            share = (elsewhere + 1) / (total + 4)
-            shares[measure] = (share, float(np.sqrt(share * (1 - share) / (total + 4))))
+    for measure in MEASURES:
+        share, spread, confidence = reference.readmissions_elsewhere(measure)
+        shares[measure] = Elsewhere(share, spread, f"national share, confidence {confidence}")
+    if settings.hsr is not None:
+        from hrrp.intake.hsr import read_hsr
+        from hrrp.penalty.replicate import readmissions_elsewhere as in_report
+
+        report = read_hsr(settings.hsr, reference)
+        for measure, (elsewhere, total) in in_report(report).items():
+            if total > 0:
+                known = shares[measure]
+                share, error = hospital_share(elsewhere, total, known.share, known.standard_error)
+                source = f"{elsewhere} of {total} in the site's FY{report.program_year} report, and the {known.source}"
+                shares[measure] = Elsewhere(share, error, source)
     return shares
 
 

@@ -91,3 +91,16 @@ def national_figures(reference: Reference, program_year: int) -> tuple[National,
     )
     notes = [figure.note for figure in (medians, cuts, modifier, rates) if figure.note]
     return figures, notes
+
+
+def hospital_share(cases: int, of: int, national: float, spread: float) -> tuple[float, float]:
+    """A hospital's share of something and its standard error, from `cases` seen among `of` and the national share.
+
+    The shares of hospitals have a Beta distribution with mean `national` and standard deviation `spread`, so its weight in cases is
+    w = national (1 - national) / spread^2 - 1, and
+
+        share = (cases + w national) / (of + w),      error^2 = share (1 - share) / (of + w + 1).
+    """
+    weight = national * (1.0 - national) / spread**2 - 1.0
+    share = (cases + weight * national) / (of + weight)
+    return share, math.sqrt(share * (1.0 - share) / (of + weight + 1.0))

@@ -401,6 +401,14 @@ class Reference:
                 return float(row["tau2"]), row["confidence"]
         raise RulesMissingError(f"between_hospital_variance.csv has no row for {measure}.")
 
+    def readmissions_elsewhere(self, measure: str) -> tuple[float, float, str]:
+        """Share of readmissions that go to another hospital, how much hospitals differ in it, and its confidence."""
+        self.check_measure(measure)
+        for row in self.rows("readmissions_elsewhere"):
+            if row["measure"] == measure:
+                return float(row["share"]), float(row["standard_error"]), row["confidence"]
+        raise RulesMissingError(f"readmissions_elsewhere.csv has no row for {measure}.")
+
     def parameters(self, overrides: Mapping[str, Any] | None = None) -> dict[str, Parameter]:
         """Every named parameter of the rules with its value, after a site's overrides (`[parameters]` in hrrp.toml).
 

@@ -33,6 +33,7 @@ ROW_KEYS: dict[str, tuple[str, ...]] = {
     "national_rates": ("program_year", "measure"),
     "risk_coefficients": ("program_year", "measure", "variable_key"),
     "between_hospital_variance": ("measure",),
+    "readmissions_elsewhere": ("measure",),
     "parameters": ("parameter",),
     "expected_calibration": ("ccn", "measure"),
     "published_results": ("program_year", "ccn", "measure", "figure"),

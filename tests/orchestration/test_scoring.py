@@ -1,0 +1,95 @@
+"""What scoring takes as known: the last day, readmissions elsewhere, and the notes that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hrrp.orchestration import notes
+from hrrp.orchestration.scoring import last_known_day, readmissions_elsewhere
+from hrrp.program import MEASURES, Reference
+from hrrp.settings import Settings
+from hrrp.warehouse import Warehouse, open_warehouse
+
+END = date(2026, 10, 31)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
+    with open_warehouse(tmp_path / "working.duckdb", Settings()) as made:
+        yield made
+
+
+def _run(warehouse: Warehouse, as_of: date) -> None:
+    warehouse.write(
+        "intake.run", pd.DataFrame([{"as_of": as_of, "extract_end": END}]), {"as_of": "date", "extract_end": "date"}
+    )
+
+
+def _stays(warehouse: Warehouse, days: list[date], ccn: str = "010001") -> None:
+    warehouse.write(
+        "cohort.stays",
+        pd.DataFrame({"discharge_date": days, "ccn": ccn}),
+        {"discharge_date": "date", "ccn": "varchar"},
+    )
+    warehouse.write("staging.hospitals", pd.DataFrame({"ccn": ["010001"]}), {"ccn": "varchar"})
+
+
+@pytest.mark.parametrize(
+    ("as_of", "through", "known"),
+    [
+        (date(2026, 6, 30), "extract", date(2026, 6, 30)),
+        (date(2026, 11, 30), "extract", END),
+        (date(2026, 11, 30), "as_of", date(2026, 11, 30)),
+    ],
+)
+def test_nothing_is_known_after_the_as_of_date(warehouse: Warehouse, as_of: date, through: str, known: date) -> None:
+    _run(warehouse, as_of)
+    settings = Settings(parameters={"follow_up_through": through})
+    assert last_known_day(warehouse, settings, Reference()) == known
+
+
+def test_readmissions_elsewhere_are_national_shares_unless_a_report_tells(cms_dir: Path) -> None:
+    reference = Reference()
+    assert readmissions_elsewhere(Settings(), reference) == {}
+    own = readmissions_elsewhere(Settings(sees_other_hospitals=False), reference)
+    assert set(own) == set(MEASURES)
+    assert (own["HF"].share, own["HF"].source) == (0.191, "national share, confidence medium")
+    told = readmissions_elsewhere(
+        Settings(sees_other_hospitals=False, hsr=cms_dir / "fy2025_hrrp_mock_hsr.xlsx"), reference
+    )
+    assert told["CABG"] == own["CABG"]
+    assert "FY2025 report" in told["HF"].source
+    # One of two, beside what a share of 0.191 +- 0.08 weighs.
+    weight = 0.191 * 0.809 / 0.08**2 - 1
+    assert told["HF"].share == pytest.approx((1 + weight * 0.191) / (2 + weight))
+
+
+def test_notes_say_what_own_discharges_cannot_see(warehouse: Warehouse) -> None:
+    _run(warehouse, END)
+    _stays(warehouse, [END])
+    reference = Reference()
+    (said,) = notes.elsewhere(warehouse, Settings(sees_other_hospitals=False), reference)
+    assert "HF 19% (national share, confidence medium)" in said
+    (asked,) = notes.elsewhere(warehouse, Settings(), reference)
+    assert "set sees_other_hospitals = false" in asked
+    _stays(warehouse, [END], ccn="010005")
+    assert notes.elsewhere(warehouse, Settings(), reference) == []
+
+
+def test_a_last_month_that_is_not_complete_is_named(warehouse: Warehouse) -> None:
+    _run(warehouse, END)
+    steady = [END - timedelta(days=day % 210) for day in range(210 * 3)]
+    _stays(warehouse, steady)
+    assert notes.run_out(warehouse) == []
+    _stays(warehouse, [day for day in steady if day <= END - timedelta(15)])
+    (said,) = notes.run_out(warehouse)
+    assert "hold 50% of the stays" in said
+    assert "claims_run_out_days" in said
+    # So few stays tell nothing.
+    _stays(warehouse, [day for day in steady if day <= END - timedelta(15)][::10])
+    assert notes.run_out(warehouse) == []
