@@ -75,6 +75,8 @@ def brief_html(report: Report) -> str:
         measures=_measures(report),
         break_even=break_even(report),
         spread=_spread(report),
+        basis_of_year=report.basis,
+        basis_of_years=report.basis_of_years,
         published_reduction=percent(report.published.get(None, {}).get("reduction")),
     )
 
@@ -127,10 +129,10 @@ def break_even(report: Report) -> str:
     if total is None:
         return "No penalty is out of reach in this period: the readmissions still to come are too few."
     if total == 0:
-        return "As it stands, on its middle road, there is no penalty to avoid."
+        return "As it stands, on its expected course, there is no penalty to avoid."
     parts = [f"{count} {REPORT_NAMES[measure]}" for measure, count in together.items() if count]
     word = "readmission" if total == 1 else "readmissions"
-    return f"{total} {word} fewer by {ends} ({', '.join(parts)}) would, on the middle road, mean no penalty."
+    return f"{total} {word} fewer by {ends} ({', '.join(parts)}) would, on the expected course, mean no penalty."
 
 
 def _digits(totals: dict[str, Any]) -> int:

@@ -85,10 +85,10 @@ def ratio(value: Any, digits: int = 4) -> str:
 
 
 def day(value: Any) -> str:
-    """A date as 31 October 2026."""
+    """A date as October 31, 2026, the way of CMS's reports."""
     if isinstance(value, str):
         value = date.fromisoformat(value[:10])
-    return _missing(value) or f"{value.day} {value:%B %Y}"
+    return _missing(value) or f"{value:%B} {value.day}, {value.year}"
 
 
 def month(value: Any) -> str:

@@ -119,6 +119,23 @@ class Report:
         return stand_ins(self.notes)
 
     @property
+    def basis(self) -> str:
+        """What stands under a figure of this program year: source, period, rule year, stand-ins, date."""
+        last = min(self.as_of, self.extract_end, self.rules.end)
+        return (
+            f"hrrp {hrrp.__version__}, as of {self.as_of} · discharges {self.rules.start} to {last} · rule year FY{self.program_year} · "
+            f"{stand_in_years(self.notes)}"
+        )
+
+    @property
+    def basis_of_years(self) -> str:
+        """The same of a figure of all program years of the run."""
+        return (
+            f"hrrp {hrrp.__version__}, as of {self.as_of} · each program year by its own rules, on its discharges so far · "
+            f"{stand_in_years(self.notes)}"
+        )
+
+    @property
     def level(self) -> str:
         if self.patient_level:
             return "Patient level: nothing is hidden. Protected health information; do not pass on."
@@ -152,6 +169,12 @@ def stand_ins(notes: Iterable[str]) -> str:
             if named not in listed:
                 listed.append(named)
     return "; ".join(f"FY{year}: {', '.join(names)}" for year, names in by_year.items()) or "none"
+
+
+def stand_in_years(notes: Iterable[str]) -> str:
+    """'stand-ins of FY2027, FY2025', or that there are none."""
+    found = sorted({int(year) for year in re.findall(r"FY(\d+)", stand_ins(notes))}, reverse=True)
+    return f"stand-ins of {', '.join(f'FY{year}' for year in found)}" if found else "no stand-ins"
 
 
 # ---- reading ----

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -24,7 +24,7 @@ from hrrp.review.figures import day
 from hrrp.review.forecasts import forecast_document
 from hrrp.review.levels import blurred, open_only
 from hrrp.review.published import Hospital, Version, records
-from hrrp.review.reports import stand_ins
+from hrrp.review.reports import stand_in_years, stand_ins
 from hrrp.review.scenarios import Starting, break_even_document, scenario_document, starting
 from hrrp.review.suppression import (
     EVERYTHING,
@@ -348,18 +348,12 @@ def basis(place: Place) -> dict[str, str]:
         source = f"hrrp {hrrp.__version__}, as of {day(version.as_of)}"
         return {
             "year": f"{source} · discharges {day(rules.start)} to {day(last)} · rule year FY{year} · "
-            f"{_stand_in_years(version, [year])}",
+            f"{stand_in_years(version.notes.get(year, ()))}",
             "years": f"{source} · each program year by its own rules, on its discharges so far · "
-            f"{_stand_in_years(version, sorted(place.hospital.totals))}",
+            f"{stand_in_years(note for each in place.hospital.totals for note in version.notes.get(each, ()))}",
         }
 
     return place.version.kept(("basis", place.program_year, tuple(place.hospital.totals)), make)
-
-
-def _stand_in_years(version: Version, years: Sequence[int]) -> str:
-    named = " ".join(stand_ins(version.notes.get(year, ())) for year in years)
-    found = sorted({int(each) for each in re.findall(r"FY(\d+)", named)}, reverse=True)
-    return f"stand-ins of {', '.join(f'FY{each}' for each in found)}" if found else "no stand-ins"
 
 
 def hospital_view(place: Place) -> dict[str, Any]:
@@ -999,6 +993,15 @@ def _agreement(counts: tuple[int, int, int], patient_level: bool) -> Any:
 # ---- method and data ----
 
 
+def _sources(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Where the rows of a list come from: the source that most of them name, and how many others there are."""
+    named = Counter(str(row["source"]) for row in rows if row.get("source"))
+    if not named:
+        return "–"
+    most = named.most_common(1)[0][0]
+    return most if len(named) == 1 else f"{most}; and {len(named) - 1} more"
+
+
 def method_view(version: Version, viewer: Viewer) -> dict[str, Any]:
     """Rules in force with their sources, versions of lists, input files, quality checks, notes."""
 
@@ -1020,7 +1023,7 @@ def method_view(version: Version, viewer: Viewer) -> dict[str, Any]:
             ],
             "measures": reference.rows("measures"),
             "parameters": list(parameters.values()),
-            "lists": version.lists,
+            "lists": [each | {"source": _sources(reference.rows(str(each["table"])))} for each in version.lists],
             "files": version.files,
             "rejects": version.rejects,
             "inputs": version.inputs,

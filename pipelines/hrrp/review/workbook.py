@@ -6,6 +6,7 @@ same bytes.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, time
 from pathlib import Path
@@ -27,6 +28,7 @@ MEASURE_SHEETS = {measure: f"Table {n} {measure}" for n, measure in enumerate(ME
 STAY_SHEETS = {measure: f"Table {n} Stays {measure}" for n, measure in enumerate(MEASURES, start=3)}
 # The head of a sheet takes rows 1 to 8; its table begins in row 10.
 FIRST_ROW = 10
+MEASURE_WIDTHS, FLOW_WIDTHS, NOTES_WIDTH = (62, 14, 14, 16, 14, 18), (80, *[12] * len(MEASURES)), 100
 # Columns of a patient list, in the order of the report's Tables 3 to 8.
 STAYS = {
     "stay_id": "Stay ID",
@@ -49,7 +51,13 @@ STAYS = {
     "readmission_ccn": "Provider ID of Readmitting Hospital",
 }
 RATE, COUNT, PERCENT, USD, PLAIN = "0.0000", "#,##0", "0.00%", "$#,##0", "General"
+# A chance is a share of draws: never 0 % nor 100 %.
+CHANCE = '[>=0.995]"over 99%";[<0.005]"under 1%";0%'
 UNKNOWN = "–"
+# Points a line of text takes, and a row of one line.
+LINE_HEIGHT, ROW_HEIGHT = 13.0, 16.0
+# Letters of plain text in a unit of column width, which is that of a digit.
+LETTERS_A_UNIT = 1.2
 INK, MUTED, LINE, HEAD, INPUT = "#1F2933", "#5B6770", "#C9D1D8", "#E8EEF3", "#FFF6D6"
 
 
@@ -96,7 +104,7 @@ class _Writer:
     # ---- pieces ----
 
     def _style(self, **properties: Any) -> Any:
-        whole = {"font_name": "Calibri", "font_size": 11, "font_color": INK, "valign": "vcenter"} | properties
+        whole = {"font_name": "Arial", "font_size": 10, "font_color": INK, "valign": "vcenter"} | properties
         key = tuple(sorted(whole.items()))
         if key not in self._styles:
             self._styles[key] = self.book.add_format(whole)
@@ -117,6 +125,13 @@ class _Writer:
 
     def _figure(self, sheet: Any, row: int, column: int, value: Any, number: str = PLAIN, **more: Any) -> None:
         self._put(sheet, row, column, value, self._body(number, align="right", **more))
+
+    def _label(self, sheet: Any, row: int, text: str, width: float, **more: Any) -> None:
+        """The first cell of a row, broken into lines where its column is narrower; spreadsheets do not heighten rows themselves."""
+        lines = len(textwrap.wrap(text, int(LETTERS_A_UNIT * width))) or 1
+        self._put(sheet, row, 1, text, self._body(text_wrap=lines > 1, **more))
+        if lines > 1:
+            sheet.set_row(row - 1, LINE_HEIGHT * lines + 3.0)
 
     def _headings(self, sheet: Any, row: int, headings: Iterable[str], height: int = 48) -> None:
         for column, heading in enumerate(headings, start=1):
@@ -142,10 +157,11 @@ class _Writer:
             report.level,
         )
         for row, line in enumerate(head, start=2):
-            muted = self._style(font_color=MUTED, font_size=10)
+            muted = self._style(font_color=MUTED, font_size=9)
             self._put(sheet, row, 1, line, self._style(bold=True) if row == 2 else muted)
         for column, width in enumerate(widths):
             sheet.set_column(column, column, width)
+        sheet.set_default_row(ROW_HEIGHT)
         sheet.hide_gridlines(2)
         sheet.set_landscape()
         sheet.fit_to_pages(1, 0)
@@ -156,7 +172,7 @@ class _Writer:
     def _lines(self, sheet: Any, row: int, lines: Iterable[str]) -> int:
         """Remarks below a table; the next free row."""
         for line in lines:
-            self._put(sheet, row, 1, line, self._style(font_color=MUTED, font_size=10))
+            self._put(sheet, row, 1, line, self._style(font_color=MUTED, font_size=9))
             row += 1
         return row
 
@@ -234,8 +250,8 @@ class _Writer:
             ),
             (TABLE_1_HEADINGS["paf"], factor, ours["paf"], paf_low, end["paf_median"], paf_high, paf),
             ("Penalty a year", USD, ours["penalty_usd"], usd_low, end["penalty_usd_median"], usd_high, None),
-            ("Chance of a penalty", "0%", None, None, end["chance_of_penalty"], None, None),
-            ("Chance of the full cut", "0%", None, None, end["chance_of_cap"], None, None),
+            ("Chance of a penalty", CHANCE, None, None, end["chance_of_penalty"], None, None),
+            ("Chance of the full cut", CHANCE, None, None, end["chance_of_cap"], None, None),
         )
         for row, (label, number, *values) in enumerate(rows, start=FIRST_ROW + 1):
             self._put(sheet, row, 1, label, self._body())
@@ -253,7 +269,7 @@ class _Writer:
 
     def _table_2(self) -> None:
         report = self.report
-        widths = (14, 12, 16, 13, 13, 13, 13, 12, 18, 15, 14, 14, 14, 14, 14)
+        widths = (12, 10, 13, 11, 11, 11, 10, 10, 14, 12, 12, 10, 10, 10, 12)
         sheet = self._sheet(TABLE_2, "Table 2: Results on the 30-Day Unplanned Readmission Measures", widths)
         ours = [*TABLE_2_HEADINGS.values(), "Contribution to the Reduction"]
         beside = ["ERR at the End: 5 %", "ERR at the End: Middle", "ERR at the End: 95 %"]
@@ -297,9 +313,7 @@ class _Writer:
     def _measure(self, measure: str) -> None:
         figures, report = self.report.measures[measure], self.report
         number_of = MEASURES.index(measure) + 3
-        sheet = self._sheet(
-            MEASURE_SHEETS[measure], f"Table {number_of}: {REPORT_NAMES[measure]}", (58, 14, 14, 16, 14, 18)
-        )
+        sheet = self._sheet(MEASURE_SHEETS[measure], f"Table {number_of}: {REPORT_NAMES[measure]}", MEASURE_WIDTHS)
         headings = ("Figure", "To date", "At the end: 5 %", "At the end: middle", "At the end: 95 %")
         self._headings(sheet, FIRST_ROW, (*headings, self._published_heading), 34)
         err, cases, part = (bounds(figures[f"{name}_interval"]) for name in ("err", "cases", "contribution"))
@@ -347,8 +361,8 @@ class _Writer:
                 part[1],
                 None,
             ),
-            ("Chance of 25 discharges or more", "0%", None, None, figures["chance_of_25_cases"], None, None),
-            ("Chance that it contributes", "0%", None, None, figures["chance_of_contribution"], None, None),
+            ("Chance of 25 discharges or more", CHANCE, None, None, figures["chance_of_25_cases"], None, None),
+            ("Chance that it contributes", CHANCE, None, None, figures["chance_of_contribution"], None, None),
             (
                 "Readmissions fewer to contribute nothing",
                 COUNT,
@@ -367,7 +381,7 @@ class _Writer:
         self._headings(sheet, row, ("Stays that meet the measure's clinical definition", "Stays"), 20)
         for label, count, bold in self._flow_lines(measure):
             row += 1
-            self._put(sheet, row, 1, label, self._body(bold=bold))
+            self._label(sheet, row, label, MEASURE_WIDTHS[0], bold=bold)
             self._figure(sheet, row, 2, count, COUNT, bold=bold)
         self._lines(
             sheet,
@@ -386,9 +400,7 @@ class _Writer:
 
     def _flow(self) -> None:
         report = self.report
-        sheet = self._sheet(
-            FLOW, "Cohort flow: which stays count, and why the others do not", (72, *[12] * len(MEASURES))
-        )
+        sheet = self._sheet(FLOW, "Cohort flow: which stays count, and why the others do not", FLOW_WIDTHS)
         self._headings(sheet, FIRST_ROW, ("Stays", *(REPORT_NAMES[m] for m in MEASURES)), 20)
         used = [reason for reason in report.meanings if any(reason in flow.reasons for flow in report.flows.values())]
         rows: list[tuple[str, list[Any], bool]] = [("Judged", [report.flows[m].judged for m in MEASURES], True)]
@@ -400,7 +412,7 @@ class _Writer:
             rows.append((OTHER, [report.flows[m].other for m in MEASURES], False))
         rows.append(("Index admissions", [report.flows[m].included for m in MEASURES], True))
         for row, (label, counts, bold) in enumerate(rows, start=FIRST_ROW + 1):
-            self._put(sheet, row, 1, label, self._body(bold=bold))
+            self._label(sheet, row, label, FLOW_WIDTHS[0], bold=bold)
             for column, count in enumerate(counts, start=2):
                 self._figure(sheet, row, column, count, COUNT, bold=bold)
         row = FIRST_ROW + len(rows) + 1
@@ -551,12 +563,12 @@ class _Writer:
         sheet.freeze_panes(FIRST_ROW, 1)
 
     def _notes(self) -> None:
-        sheet = self._sheet(NOTES, "Notes: what the figures rest on", (120,))
+        sheet = self._sheet(NOTES, "Notes: what the figures rest on", (NOTES_WIDTH,))
         self._headings(sheet, FIRST_ROW, ("Note",), 20)
         notes = [f"Applicable period: {in_words(self.report.rules.periods)}", f"Files: {', '.join(self.report.files)}"]
         notes += self.report.notes
         for row, note in enumerate(notes, start=FIRST_ROW + 1):
-            self._put(sheet, row, 1, note, self._body(text_wrap=True, valign="top"))
+            self._label(sheet, row, note, NOTES_WIDTH, valign="top")
 
 
 def _letter(column: int) -> str:
