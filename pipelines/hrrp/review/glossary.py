@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 TERMS: Mapping[str, str] = {
-    "program year": "The federal fiscal year in which payments are cut: FY2029 is 1 October 2028 to 30 September 2029.",
+    "program year": "The federal fiscal year in which payments are cut: FY2029 is October 1, 2028 to September 30, 2029.",
     "applicable period": "The discharges that a program year is earned by, two years since FY2027.",
     "payment reduction": "The share that Medicare takes off the base operating payment of every inpatient stay of the year, at most 3 %.",
     "payment adjustment factor": "One less the payment reduction: what every base operating payment is multiplied by.",

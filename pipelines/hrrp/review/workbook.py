@@ -269,12 +269,12 @@ class _Writer:
 
     def _table_2(self) -> None:
         report = self.report
-        widths = (12, 10, 13, 11, 11, 11, 10, 10, 14, 12, 12, 10, 10, 10, 12)
+        widths = (12, 10, 13, 11, 11, 11, 10, 10, 14, 14, 12, 10, 10, 10, 12)
         sheet = self._sheet(TABLE_2, "Table 2: Results on the 30-Day Unplanned Readmission Measures", widths)
         ours = [*TABLE_2_HEADINGS.values(), "Contribution to the Reduction"]
         beside = ["ERR at the End: 5 %", "ERR at the End: Middle", "ERR at the End: 95 %"]
         beside += [f"ERR, {self._published_heading}"]
-        self._headings(sheet, FIRST_ROW, [*ours, *beside], 80)
+        self._headings(sheet, FIRST_ROW, [*ours, *beside], 62)
         for row, measure in enumerate(MEASURES, start=FIRST_ROW + 1):
             figures = report.measures[measure]
             low, high = bounds(figures["err_interval"])
