@@ -573,11 +573,19 @@ def stay_page(page: Page, request: Request, version: Version, viewer: Viewer) ->
 
 
 def stay_export(page: Page, request: Request, version: Version, viewer: Viewer) -> Response:
-    """The judged stays as CSV."""
+    """The judged stays that the filters leave, as CSV."""
     place = _patients_place(page, request, version, viewer)
-    measure = request.query_params.get("measure", "")
+    query = request.query_params
+    measure = query.get("measure", "")
     with version.open_patients() as warehouse:
-        rows, text = stays.export(warehouse, place, measure)
+        rows, text = stays.export(
+            warehouse,
+            place,
+            measure=measure,
+            show=query.get("show", "all"),
+            reason=query.get("reason", "")[:60],
+            needle=query.get("find", "")[:60],
+        )
     stays.write_audit(page.settings.out, viewer.name, "export", place, measure, rows)
     name = f"stays_{place.hospital.ccn}_fy{place.program_year}.csv"
     return Response(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 from starlette.applications import Starlette
 
 from hrrp.errors import UsageError
 from hrrp.review.page import make_app
+from hrrp.review.published import Published
+from hrrp.review.views import warm
 from hrrp.settings import Settings
 
 STOP_SECONDS = 5
@@ -26,6 +30,7 @@ def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int
     listener = _listen(host, port)
     taken = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
+    threading.Thread(target=_warm, args=(app.state.published,), daemon=True).start()
     server = _Server(page_config(app), lambda: ready(f"http://{shown}:{taken}", os.getpid()))
     try:
         server.run(sockets=[listener])
@@ -51,6 +56,12 @@ def page_config(app: Starlette) -> uvicorn.Config:
         timeout_graceful_shutdown=STOP_SECONDS,
         h11_max_incomplete_event_size=16_384,
     )
+
+
+def _warm(published: Published) -> None:
+    # What it finds is thrown away, and so is what goes wrong: the request that meets it says so.
+    with suppress(Exception):
+        warm(published.current())
 
 
 class _Server(uvicorn.Server):

@@ -86,15 +86,7 @@ def stay_list(
     """One page of the judged stays of a hospital and program year."""
     measure = measure if measure in MEASURES else ""
     show, sort = (show if show in SHOWS else "all"), (sort if sort in SORTS else "discharge")
-    values = {
-        "year": place.program_year,
-        "ccn": place.hospital.ccn,
-        "measure": measure,
-        "reason": reason,
-        "needle": needle.strip().lower(),
-    }
-    # The words that are put into the statement are this module's own; everything given is bound.
-    where = f"{_LIST} and coalesce({SHOWS[show]}, false)"
+    where, values = _chosen(place, measure, show, reason, needle)
     ((total,),) = warehouse.rows(f"select count(*) {where}", values)
     pages = max(1, -(-total // PAGE_ROWS))
     page = min(max(page, 1), pages)
@@ -117,6 +109,19 @@ def stay_list(
     }
 
 
+def _chosen(place: Place, measure: str, show: str, reason: str, needle: str) -> tuple[str, dict[str, Any]]:
+    """From and where of the stays that the filters leave, with their values."""
+    values = {
+        "year": place.program_year,
+        "ccn": place.hospital.ccn,
+        "measure": measure if measure in MEASURES else "",
+        "reason": reason,
+        "needle": needle.strip().lower(),
+    }
+    # The words that are put into the statement are this module's own; everything given is bound.
+    return f"{_LIST} and coalesce({SHOWS.get(show, SHOWS['all'])}, false)", values
+
+
 def _columns() -> str:
     return (
         "flow.stay_id, flow.measure, stays.admit_date, stays.discharge_date, stays.age, stays.sex, stays.principal_code, "
@@ -125,19 +130,15 @@ def _columns() -> str:
     )
 
 
-def export(warehouse: Warehouse, place: Place, measure: str) -> tuple[int, str]:
-    """The judged stays of a hospital and program year as CSV text, with their number."""
+def export(
+    warehouse: Warehouse, place: Place, *, measure: str = "", show: str = "all", reason: str = "", needle: str = ""
+) -> tuple[int, str]:
+    """The judged stays of a hospital and program year that the filters leave, as CSV text, with their number."""
+    where, values = _chosen(place, measure, show, reason, needle)
     table = warehouse.read(
-        f"select {_columns()}, array_to_string(flow.reasons, ' ') as reasons {_LIST} "
+        f"select {_columns()}, array_to_string(flow.reasons, ' ') as reasons {where} "
         "order by flow.measure, flow.stay_key limit $most",
-        {
-            "year": place.program_year,
-            "ccn": place.hospital.ccn,
-            "measure": measure if measure in MEASURES else "",
-            "reason": "",
-            "needle": "",
-            "most": MOST_EXPORTED,
-        },
+        {**values, "most": MOST_EXPORTED},
     )
     rows = records(table)
     out = io.StringIO()

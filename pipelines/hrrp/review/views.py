@@ -68,6 +68,16 @@ def disclosure_for(hospital: Hospital, viewer: Viewer) -> Disclosure:
     return EVERYTHING if viewer.patient_level else hospital.disclosure
 
 
+def warm(version: Version) -> None:
+    """Ask the first questions before anyone does: the draws that all scenarios share, compiled code, the list of hospitals."""
+    viewer = Viewer()
+    system_view(version, viewer)
+    for hospital in list(version.hospitals.values())[:1]:
+        place = Place(version, viewer, hospital, min(hospital.totals))
+        hospital_view(place)
+        what_if_view(place, Scenario())
+
+
 def find(version: Version, viewer: Viewer, ccn: str, program_year: int | None = None) -> Hospital:
     """The hospital, if it is there and the viewer may see it.
 
