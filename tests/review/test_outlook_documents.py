@@ -15,6 +15,7 @@ import pytest
 
 from hrrp.errors import UsageError
 from hrrp.outlook.assembly import forecast_table
+from hrrp.outlook.drivers import CAUSES, MeasureState
 from hrrp.outlook.what_if import Scenario
 from hrrp.program import MEASURES, Reference
 from hrrp.review.drivers import drivers_document, dual_by_month
@@ -115,6 +116,13 @@ def _tables() -> dict[str, pd.DataFrame]:
             (2027, CCN, "HF", "eligible_discharges", 300.0, "file"),
             (2027, CCN, "HF", "drg_payment_ratio", 0.03, "file"),
         ),
+        # FY2028's own report of HF: it replaces the file's ERR and brings the case mix of then.
+        "result.report_measures": frame(
+            "program_year ccn measure readmissions err peer_group_median drg_payment_ratio neutrality_modifier payment_reduction "
+            "linear_predictors source",
+            (2028, CCN, "HF", 70.0, 1.0149, 0.99, 0.03, 0.965, 0.0056, [-1.5] * 300, "report"),
+            (2028, CCN, "AMI", None, None, None, None, 0.965, 0.0056, [], "report"),
+        ),
         "result.risk_factor_drivers": frame(
             "program_year measure ccn variable_key coefficient expected_difference mean_value mean_value_all",
             (2029, "HF", CCN, "renal_failure", 0.25, 0.006, 0.8, 0.6),
@@ -148,6 +156,8 @@ def _kinds(rows: pd.DataFrame) -> dict[str, str]:
             if isinstance(first, date)
             else "integer"
             if column == "program_year"
+            else "double[]"
+            if isinstance(first, list)
             else "double"
         )
     return kinds
@@ -185,6 +195,16 @@ def test_drivers_add_up(warehouse: Warehouse) -> None:
     assert sum(before["measures"]["HF"]["change_since_published"].values()) == pytest.approx(
         before["measures"]["HF"]["contribution"] - then, abs=1e-12
     )
+    # FY2028's own report, of 300 patients of equal risk: the change since then adds up too, cause by cause.
+    assert (document["report_year"], before["report_year"]) == (2028, None)
+    start = starting(warehouse, Reference(), CCN, 2029)
+    known = start.hospital.measures[MEASURES.index("HF")]
+    reported = MeasureState(300.0, np.full(300, -1.5), 70.0, 0.99, 0.03, 0.965, known.tau2)
+    assert set(hf["change_since_report"]) == set(CAUSES)
+    assert sum(hf["change_since_report"].values()) == pytest.approx(
+        hf["contribution"] - reported.contribution(), abs=1e-12
+    )
+    assert document["measures"]["AMI"]["change_since_report"] is None
     assert [row["variable_key"] for row in hf["risk_factors"]] == ["dialysis", "renal_failure"]
     assert hf["documentation_gaps"][0]["by_history_alone"] == 30
     assert document["measures"]["AMI"]["shrinkage"] is None
@@ -218,10 +238,11 @@ def test_the_ledger_is_scored_against_what_was_published(warehouse: Warehouse) -
     document = history_document(warehouse, 2028, CCN)
     assert [night["as_of"] for night in document["nights"]] == ["2026-08-01", "2026-09-01"]
     assert document["nights"][0]["payment_reduction_interval"] == [pytest.approx(0.002), pytest.approx(0.006)]
-    assert document["published"] == {"reduction": 0.0055, "chance_of_penalty": 1.0, "err HF": 1.015}
+    # The supplemental file says 0.0055 and 1.015; the hospital's own report counts where it prints the same figure.
+    assert document["published"] == {"reduction": 0.0056, "chance_of_penalty": 1.0, "err HF": 1.0149}
     score = document["score"]
-    assert score["mean_absolute_error"] == {"reduction": pytest.approx(0.0015), "err": pytest.approx(0.005)}
-    # 0.0055 lies in 0.002 to 0.006 and not in 0.003 to 0.005; 1.015 in both ranges of the ratio.
+    assert score["mean_absolute_error"] == {"reduction": pytest.approx(0.0016), "err": pytest.approx(0.0051)}
+    # 0.0056 lies in 0.002 to 0.006 and not in 0.003 to 0.005; 1.0149 in both ranges of the ratio.
     assert score["share_in_90_percent_range"] == pytest.approx(3 / 4)
     assert score["brier_score"] == pytest.approx(0.01)
     assert history_document(warehouse, 2029, CCN)["score"] is None

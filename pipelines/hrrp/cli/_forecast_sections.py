@@ -39,6 +39,7 @@ def print_drivers(console: Console, document: Mapping[str, Any]) -> None:
     console.print(table)
     for key, label in (
         ("change_since_year_before", f"Change of the contribution since FY{document['year_before']}, by cause"),
+        ("change_since_report", f"Change since the hospital's own report of FY{document['report_year']}, by cause"),
         ("change_since_published", f"Change since the figures that CMS published for FY{document['published_year']}"),
     ):
         changed = {measure: measures[measure][key] for measure in MEASURES if measures[measure][key]}

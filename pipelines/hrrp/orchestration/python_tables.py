@@ -203,6 +203,17 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
         compute=ledger.forecast_ledger,
     ),
     PythonTable(
+        name="result.report_measures",
+        description=(
+            "What the site's newest Hospital-Specific Report prints of each measure (setting hsr), and the linear predictors of the "
+            "admissions that count, sorted, without any key to a patient: what forecasts of its year are scored against, and what "
+            "changes since it are split from. Empty where no report is set or it is not of a hospital of this run."
+        ),
+        upstreams=("staging.hospitals", "risk.linear_predictors"),
+        columns=scoring.REPORT_COLUMNS,
+        compute=scoring.report_measures,
+    ),
+    PythonTable(
         name="result.notes",
         description=(
             "What a reader of the results must know: every stand-in for a figure not yet published, every input that is missing and "

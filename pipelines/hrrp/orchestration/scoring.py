@@ -21,6 +21,24 @@ from hrrp.program import MEASURES, Reference
 from hrrp.settings import Settings
 from hrrp.warehouse import Warehouse
 
+REPORT_COLUMNS = {
+    "program_year": "integer",
+    "ccn": "varchar",
+    "measure": "varchar",
+    "eligible_discharges": "integer",
+    "readmissions": "integer",
+    "predicted": "double",
+    "expected": "double",
+    "err": "double",
+    "peer_group": "integer",
+    "peer_group_median": "double",
+    "drg_payment_ratio": "double",
+    "neutrality_modifier": "double",
+    "payment_reduction": "double",
+    "linear_predictors": "double[]",
+    "source": "varchar",
+}
+
 
 @dataclass(frozen=True)
 class Elsewhere:
@@ -92,6 +110,20 @@ def _site_variances(settings: Settings, reference: Reference) -> dict[str, tuple
 
     report = read_hsr(settings.hsr, reference)
     return dict(site_variances(report, reference))
+
+
+def report_measures(warehouse: Warehouse, settings: Settings, reference: Reference) -> pd.DataFrame:
+    """result.report_measures: see its description. Without a row where no report is set or its hospital is not to be told."""
+    if settings.hsr is None:
+        return pd.DataFrame(columns=list(REPORT_COLUMNS))
+    from hrrp.intake.hsr import read_hsr
+    from hrrp.penalty.report_measures import report_measures as rows_of
+
+    report = read_hsr(settings.hsr, reference)
+    known = hospitals(warehouse)["ccn"].astype(str).tolist()
+    # A report tells its hospital through readmissions to it; a site with one hospital has no doubt.
+    ccn = report.ccn if report.ccn in known else known[0] if report.ccn is None and len(known) == 1 else None
+    return pd.DataFrame([] if ccn is None else rows_of(report, ccn), columns=list(REPORT_COLUMNS))
 
 
 def _variances(warehouse: Warehouse) -> dict[tuple[int, str], float]:

@@ -34,12 +34,14 @@ def drivers_document(warehouse: Warehouse, start: Starting, reference: Reference
     """What moves one hospital's penalty of one program year, on the discharges known so far.
 
     `change_since_year_before` compares with the year before of the same run, cause by cause; `change_since_published` with the last
-    figures that CMS published for the hospital. Both are None where there is nothing to compare with.
+    figures that CMS published for the hospital; `change_since_report`, cause by cause again, with the site's own report of a year before,
+    whose rows tell its case mix. Each is None where there is nothing to compare with.
     """
     states = _states(start.hospital, start.national)
     contribution = {measure: state.contribution() for measure, state in states.items()}
     before = _year_before(warehouse, reference, start)
     printed_year, printed = _published(warehouse, reference, start)
+    report_year, reported = _report(warehouse, start)
     factors = _factors(warehouse, reference, start, "risk_factor_drivers", "mean_value, mean_value_all")
     gaps = _factors(warehouse, reference, start, "documentation_gaps", "by_history_alone, index_admissions")
     shares = capped_shares({m: _zero(v) for m, v in contribution.items()}, start.national.cap)
@@ -55,12 +57,14 @@ def drivers_document(warehouse: Warehouse, start: Starting, reference: Reference
             "predicted_less_expected": _number(parts.predicted_less_expected) if known else None,
             "change_since_year_before": _parts(change_of_contribution(before[measure], state)) if before else None,
             "change_since_published": _since_published(printed.get(measure), state),
+            "change_since_report": _since_report(reported.get(measure), state),
             "risk_factors": factors.get(measure, []),
             "documentation_gaps": gaps.get(measure, []),
         }
     return {
         "year_before": start.program_year - 1 if before else None,
         "published_year": printed_year,
+        "report_year": report_year,
         "measures": measures,
     }
 
@@ -142,6 +146,33 @@ def _since_published(old: PrintedState | None, new: MeasureState) -> dict[str, f
         return None
     now = PrintedState(new.cases, new.err(), new.median, new.drg_payment_ratio, new.neutrality_modifier)
     return _parts(change_between_reports(old, now))
+
+
+def _report(warehouse: Warehouse, start: Starting) -> tuple[int | None, dict[str, MeasureState]]:
+    """The measures of the site's own report, if it is of a year before this one and of this hospital; scored with today's variance."""
+    rows = warehouse.read(
+        "select * from result.report_measures where ccn = $ccn and program_year < $year",
+        {"ccn": start.hospital.ccn, "year": start.program_year},
+    ).to_dict(orient="records")
+    tau2 = {measure: known.tau2 for measure, known in zip(MEASURES, start.hospital.measures, strict=True)}
+    states = {}
+    for row in rows:
+        predictors = np.asarray(row["linear_predictors"], dtype=np.float64)
+        median, ratio, modifier = (
+            float(row[name]) for name in ("peer_group_median", "drg_payment_ratio", "neutrality_modifier")
+        )
+        if predictors.size and math.isfinite(median * ratio * modifier):
+            measure = str(row["measure"])
+            states[measure] = MeasureState(
+                float(predictors.size), predictors, float(row["readmissions"]), median, ratio, modifier, tau2[measure]
+            )
+    return (int(rows[0]["program_year"]) if states else None), states
+
+
+def _since_report(old: MeasureState | None, new: MeasureState) -> dict[str, float | None] | None:
+    if old is None or new.cases <= 0:
+        return None
+    return _parts(change_of_contribution(old, new))
 
 
 def _factors(
