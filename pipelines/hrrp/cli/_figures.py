@@ -20,3 +20,12 @@ def dollars(value: float | None) -> str:
     sign = "-" if value <= -0.5 else ""
     amount = abs(value)
     return f"{sign}${amount:,.0f}" if amount < 1000 else f"{sign}${round(amount, -3):,.0f}"
+
+
+def chance(value: float | None) -> str:
+    """A chance in whole per cent; the draws of a forecast cannot tell the nearly certain from the certain."""
+    if value is None:
+        return "–"
+    if value < 0.005:
+        return "under 1 %"
+    return "over 99 %" if value > 0.995 else percent(value, 0)

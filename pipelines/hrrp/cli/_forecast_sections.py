@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hrrp.cli._figures import percent, points
+from hrrp.cli._figures import chance, percent, points
 from hrrp.program import MEASURES
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+# Risk factors shown of a measure.
+FACTORS = 3
 
 
 def _table(*headings: str) -> Table:
@@ -45,6 +48,11 @@ def print_drivers(console: Console, document: Mapping[str, Any]) -> None:
         changed = {measure: measures[measure][key] for measure in MEASURES if measures[measure][key]}
         if not changed:
             continue
+        unchanged = [measure for measure, parts in changed.items() if all(part == 0 for part in parts.values())]
+        changed = {measure: parts for measure, parts in changed.items() if measure not in unchanged}
+        if not changed:
+            console.print(f"\n{label}: none; no measure contributes then or now.")
+            continue
         causes = list(next(iter(changed.values())))
         console.print(f"\n{label}:")
         table = _table("measure", *causes, "sum")
@@ -56,6 +64,8 @@ def print_drivers(console: Console, document: Mapping[str, Any]) -> None:
                 _signed(sum(parts.values())) if known else "–",
             )
         console.print(table)
+        if unchanged:
+            console.print(f"Nothing then or now: {', '.join(unchanged)}.")
     for key, label in (
         ("risk_factors", "Expected is carried by (percentage points against all hospitals of the extract)"),
         (
@@ -67,8 +77,11 @@ def print_drivers(console: Console, document: Mapping[str, Any]) -> None:
         if listed:
             console.print(f"\n{label}:")
             for measure, factors in listed:
-                named = ", ".join(f"{row['label']} {_points(row['expected_difference'])}" for row in factors[:3])
-                console.print(f"  {measure:<8}{named}", markup=False)
+                for number, row in enumerate(factors[:FACTORS]):
+                    difference = _points(row["expected_difference"])
+                    # A long name is cut at the edge, not wrapped into the next row.
+                    line = f"  {'' if number else measure:<8}{difference:>7}  {row['label']}"
+                    console.print(line, markup=False, no_wrap=True, overflow="ellipsis")
     console.print()
 
 
@@ -76,9 +89,7 @@ def print_value(console: Console, document: Mapping[str, Any]) -> None:
     """What one avoided readmission is worth, measure by measure, and where it does not pay."""
     console.print(f"[bold]What one avoided readmission is worth[/bold], from {document['as_of']} on, best first")
     years = [str(year) for year in document["years_still_open"]]
-    table = _table(
-        "measure", *[f"penalty FY{year}" for year in years], "payment lost", "net", "90 % range", "multiplier"
-    )
+    table = _table("measure", *[f"saved FY{year}" for year in years], "margin lost", "net", "90 % range", "multiplier")
     for row in document["one_avoided_readmission"]:
         low, high = row["net_interval_usd"]
         ratio = row["penalty_per_dollar_of_excess_readmissions"]
@@ -94,17 +105,43 @@ def print_value(console: Console, document: Mapping[str, Any]) -> None:
     for row in document["one_avoided_readmission"]:
         if row["reason"]:
             console.print(f"  {row['measure']}: it does not pay, because {row['reason']}.", markup=False)
-    console.print("The multiplier is the penalty for each dollar paid for excess readmissions.")
+    if document["years_not_in_run"]:
+        left_out = ", ".join(f"FY{year}" for year in document["years_not_in_run"])
+        console.print(f"A discharge of today also counts in {left_out}, which this run left out: the value is higher.")
+    console.print("Saved: penalty avoided. The multiplier is the penalty for each dollar paid for excess readmissions.")
     console.print(
-        f"Payment lost: margin of {_usd(document['margin_usd'])} a readmission (confidence {document['margin_confidence']}; "
-        "set readmission_margin_usd under [parameters] in hrrp.toml).",
+        f"Margin lost: {_usd(document['margin_usd'])} of a readmission's payment are left after its costs (confidence "
+        f"{document['margin_confidence']}; set readmission_margin_usd under [parameters] in hrrp.toml).",
         markup=False,
     )
+    console.print("\n[bold]Paid for readmissions so far (fee for service), and the penalty of a year (HRRP)[/bold]")
+    years = list(document["years"])
+    table = _table("measure", *[words for year in years for words in (f"paid FY{year}", f"penalty FY{year}")])
+    for measure in MEASURES:
+        of_measure = [document["years"][year]["measures"][measure] for year in years]
+        table.add_row(
+            measure,
+            *[
+                _usd(usd)
+                for row in of_measure
+                for usd in (row["payments_for_readmissions_usd"] or 0.0, row["penalty_usd"])
+            ],
+        )
+    paid = {year: document["years"][year]["measures"].values() for year in years}
+    sums = [
+        usd
+        for year in years
+        for usd in (
+            sum(row["payments_for_readmissions_usd"] or 0.0 for row in paid[year]),
+            document["years"][year]["penalty_usd"],
+        )
+    ]
+    table.add_row("together", *[_usd(usd) for usd in sums])
+    console.print(table)
     for year, figures in document["years"].items():
-        received = [row["payments_for_readmissions_usd"] for row in figures["measures"].values()]
         console.print(
-            f"FY{year}: penalty {_usd(figures['penalty_usd'])} a year of {_usd(figures['annual_base_operating_payments'])} base "
-            f"payments; paid for readmissions of its discharges so far: {_usd(sum(usd or 0.0 for usd in received))}."
+            f"FY{year}: base payments {_usd(figures['annual_base_operating_payments'])} a year, "
+            f"{_usd(figures['payments_after_the_factor'])} after the factor."
         )
     console.print()
 
@@ -119,20 +156,22 @@ def print_history(console: Console, document: Mapping[str, Any]) -> None:
             night["as_of"],
             percent(night.get("payment_reduction_median")),
             "–" if low is None else f"{percent(low)} to {percent(high)}",
-            percent(night.get("chance_of_penalty"), 0),
+            chance(night.get("chance_of_penalty")),
         )
     console.print(table)
     score = document["score"]
     if score is None:
         console.print(
-            f"CMS's figures of FY{document['program_year']} are not known here yet: hrrp public FILE --adopt takes them over."
+            f"CMS's figures of FY{document['program_year']} are not known here yet. hrrp public FILE --adopt takes over a supplemental "
+            "file, setting hsr a Hospital-Specific Report; the next run scores these forecasts against it."
         )
     else:
-        errors = ", ".join(f"{figure} {points(error, 4)}" for figure, error in score["mean_absolute_error"].items())
+        missed = score["mean_absolute_error"]
         console.print(
-            f"Published: reduction {percent(document['published'].get('reduction'))}. Mean absolute error: {errors}; "
-            f"in the 90 % range {percent(score['share_in_90_percent_range'], 0)} of the time; "
-            f"Brier score of the chance {points(score['brier_score'], 3)}."
+            f"Published: reduction {percent(document['published'].get('reduction'))}. These forecasts missed it by "
+            f"{percent(missed.get('reduction'))} on average and the ERRs by {points(missed.get('err'), 4)}; "
+            f"{percent(score['share_in_90_percent_range'], 0)} of the published figures lay in the 90 % range; Brier score of the chance "
+            f"of a penalty {points(score['brier_score'], 3)} (0 is perfect, 0.25 is a coin)."
         )
     console.print()
 

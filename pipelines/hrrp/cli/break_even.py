@@ -64,49 +64,46 @@ def _print(document: dict[str, Any]) -> None:
     for heading, justify in (
         ("measure", "left"),
         ("contribution", "right"),
-        ("still avoidable", "right"),
+        ("still to come", "right"),
         ("fewest to avoid", "right"),
         ("", "left"),
     ):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+        table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for measure in MEASURES:
         row = document["measures"][measure]
-        edge = row["cases_above_25"]
-        remark = row["reason"] if row["total"] is None else ""
-        if edge < 0:
-            remark = f"about {points(-edge, 0)} cases short of the 25 that make it count"
-        elif edge < 10:
-            remark = f"only about {points(edge, 0)} cases above the 25 that make it count"
         table.add_row(
             measure,
             percent(row["contribution"], 3),
             points(row["avoidable"], 1),
             "–" if row["total"] is None else str(row["total"]),
-            remark,
+            _remark(row),
         )
     console.print(table)
-    console.print()
-    for key, label in (
-        ("no_penalty", "no penalty at all"),
-        ("next_tenth_of_a_percent", "the next tenth of a per cent"),
-        ("target", "the target"),
-    ):
+    console.print(
+        "Still to come: readmissions expected until the period ends. Fewest to avoid: of these, so that the measure adds nothing.\n"
+    )
+    aims = [("no_penalty", "no penalty at all"), ("target", "the target")]
+    if document["next_tenth_of_a_percent"]["target"] > 0.0:
+        aims.insert(1, ("next_tenth_of_a_percent", "the next tenth of a per cent"))
+    for key, label in aims:
         found = document.get(key)
         if not found:
             continue
+        aim = label if found["target"] == 0.0 else f"{label} (at most {percent(found['target'])})"
         if found["avoid"] is None:
-            console.print(f"For {label}: {found['reason']}.")
-            continue
-        plan = ", ".join(f"{measure} {k}" for measure, k in found["avoid"].items() if k)
-        console.print(
-            f"For {label} (at most {percent(found['target'], 2)}): avoid {found['total']}"
-            + (f" ({plan})" if plan else "")
-            + f", which leaves {percent(found['payment_reduction'], 3)}."
-        )
+            console.print(f"For {aim}: {found['reason']}.")
+        elif not found["total"]:
+            console.print(f"For {aim}: nothing to avoid, the middle of the forecast is there.")
+        else:
+            plan = ", ".join(f"{measure} {k}" for measure, k in found["avoid"].items() if k)
+            console.print(
+                f"For {aim}: avoid {found['total']} ({plan}), which leaves {percent(found['payment_reduction'], 3)}."
+            )
     for edge in document["peer_group_edges"]:
         away = edge["dual_stays_away"]
+        further = f"{abs(away)} {'more' if away > 0 else 'fewer'} dual stays away"
         console.print(
-            f"Peer group {edge['peer_group']} is {abs(away)} {'more' if away > 0 else 'fewer'} dual stays away; "
+            f"Peer group {edge['peer_group']} begins {further}, at a dual proportion of {percent(edge['dual_proportion_cut'])}; "
             f"the reduction there would be {percent(edge['payment_reduction_there'], 3)}."
         )
     months = document["dual_by_month"]
@@ -117,3 +114,15 @@ def _print(document: dict[str, Any]) -> None:
             + ", ".join(f"{row['month']}: {percent(row['dual_proportion'], 1)}" for row in shown)
             + "."
         )
+
+
+def _remark(row: dict[str, Any]) -> str:
+    """Why a measure cannot be brought to nothing, or how near it is to the 25 cases that make it count."""
+    edge = row["cases_above_25"]
+    if edge < 0:
+        would = row["contribution_at_25_cases"]
+        added = "" if would is None else f"; at 25 it would add {percent(would, 3)}"
+        return f"about {points(-edge, 0)} cases short of the 25 that make it count{added}"
+    if edge < 10:
+        return f"about {points(edge, 0)} cases above the 25 that make it count; below them it adds nothing"
+    return row["reason"] if row["total"] is None else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from hrrp.cli._figures import dollars, percent, points
+from hrrp.cli._figures import chance, dollars, percent, points
 from hrrp.cli._output import people_console, plain, print_json, progress
 from hrrp.cli.run import parse_share
 from hrrp.program import MEASURES
@@ -109,8 +109,8 @@ def headline(document: dict[str, Any]) -> str:
             f"likely {percent(document['payment_reduction_median'])} ({percent(low)} to {percent(high)}), "
             f"about {dollars(document['penalty_usd_median'])}"
         )
-    chance = percent(document["chance_of_penalty"], 0)
-    return f"FY{year}: {money}; {chance} chance of a penalty; {passed} of the period is over"
+    likely = chance(document["chance_of_penalty"])
+    return f"FY{year}: {money}; {likely} chance of a penalty; {passed} of the period is over"
 
 
 def _print(document: dict[str, Any]) -> None:
@@ -123,16 +123,17 @@ def _print(document: dict[str, Any]) -> None:
     console.print(headline(document))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in (
-        "measure",
-        "cases",
-        "readm.",
-        "ERR",
-        "at the end (90 % range)",
-        "median",
-        "25 cases",
-        "contribution",
+        "\nmeasure",
+        "\ncases",
+        "\nreadm.",
+        "ERR\nto date",
+        "cases at\nthe end",
+        "ERR at the end\n(90 % range)",
+        "peer\nmedian",
+        "chance of\n25 cases",
+        "likely\ncontribution",
     ):
-        table.add_column(heading, justify="left" if heading == "measure" else "right", no_wrap=True)
+        table.add_column(heading, justify="left" if "measure" in heading else "right", no_wrap=True)
     for measure in MEASURES:
         row = document["measures"][measure]
         low, high = row["err_interval"]
@@ -141,16 +142,17 @@ def _print(document: dict[str, Any]) -> None:
             points(row["eligible_discharges"], 0),
             points(row["readmissions"], 0),
             points(row["err"], 4),
+            points(row["cases_median"], 0),
             f"{points(row['err_median'], 3)} ({points(low, 3)} to {points(high, 3)})" if low is not None else "–",
             points(row["peer_group_median"], 4),
-            percent(row["chance_of_25_cases"], 0),
+            chance(row["chance_of_25_cases"]),
             percent(row["contribution_median"], 3),
         )
     console.print(table)
     carried = sorted(document["spread"].items(), key=lambda item: -(item[1] or 0))
     parts = [f"{source} {percent(share, 0)}" for source, share in carried if share and share >= 0.01]
     if parts:
-        console.print("The spread comes from: " + ", ".join(parts) + ".")
+        console.print("What makes the range wide: " + ", ".join(parts) + ".")
     stand_ins = [note for note in document["notes"] if "last published" in note]
     if stand_ins:
         console.print(

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.markup import escape
 
-from hrrp.cli._figures import dollars, percent, points
+from hrrp.cli._figures import chance, dollars, percent, points
 from hrrp.cli._output import people_console, plain, print_json
 from hrrp.errors import UsageError
 from hrrp.program import MEASURES, Reference
 from hrrp.settings import load_settings
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from hrrp.outlook.what_if import Scenario
+
 EXAMPLE = """Examples:
 
   hrrp what-if --ccn 980001 --program-year 2029 --avoid HF=6 --avoid PN=3
 
-  hrrp what-if --ccn 980001 --program-year 2029 --scenario plan.json --json
+  hrrp what-if --ccn 980001 --program-year 2029 --avoid HF=6 --name "HF clinic" --save clinic.json
 
-A scenario file is the "scenario" part of the JSON answer; --save writes it."""
+  hrrp what-if --ccn 980001 --program-year 2029 --scenario clinic.json --scenario calls.json
+
+Measures are AMI, COPD, HF, PN, CABG and THA_TKA. Hospitals and program years are those of the last run
+(`hrrp forecast` lists them). Readmissions are avoided among those still to come in the discharge period; to see
+how many it takes for no penalty, ask `hrrp break-even`. A scenario is a small JSON document: --save writes it,
+--scenario reads it, several of them are compared, and the page takes the same as its address."""
 
 
 def register(app: typer.Typer) -> None:
@@ -37,31 +49,51 @@ def what_if(
     volume: list[str] = typer.Option([], help="MEASURE=FACTOR on the index admissions still to come."),
     median: list[str] = typer.Option([], help="MEASURE=ERR as the peer group's median."),
     dual_proportion: float | None = typer.Option(None, help="Dual proportion at the end of the period."),
-    scenario: Path | None = typer.Option(None, help="A saved scenario (JSON); options given here are laid over it."),
+    scenario: list[Path] = typer.Option(
+        [], help="A saved scenario (JSON), repeatable to compare; options given here are laid over each."
+    ),
+    name: str | None = typer.Option(None, help="A name for the scenario."),
     save: Path | None = typer.Option(None, help="Write the scenario to this file."),
     out: Path | None = typer.Option(None, help="Folder of the run; default data/out."),
     as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout, nothing else there."),
 ) -> None:
     """What a change would do to the penalty, solved exactly by solving the hospital effect again."""
-    from hrrp.outlook.what_if import Scenario
     from hrrp.review.scenarios import open_review, scenario_document, starting
 
+    if save is not None and len(scenario) > 1:
+        raise UsageError("--save writes one scenario: give at most one --scenario with it.")
     settings = load_settings(out=out)
-    given = _read(scenario)
-    for name, pairs in (("avoid", avoid), ("volume", volume), ("medians", median)):
-        given[name] = {**given.get(name, {}), **_pairs(pairs, name)}
-    if dual_proportion is not None:
-        given["dual_proportion"] = dual_proportion
-    asked = Scenario.from_document(given)
+    laid_over = {
+        kind: _pairs(pairs, kind) for kind, pairs in (("avoid", avoid), ("volume", volume), ("medians", median))
+    }
+    paths: list[Path | None] = [*scenario] or [None]
+    asked = [_scenario(path, laid_over, dual_proportion, name) for path in paths]
     with open_review(settings) as warehouse:
         start = starting(warehouse, Reference(settings.site_reference), ccn, program_year)
-        document = scenario_document(start, asked, settings)
+        documents = [scenario_document(start, each, settings) for each in asked]
     if save is not None:
-        save.write_text(json.dumps(asked.to_document(), indent=2) + "\n", encoding="utf-8")
+        save.write_text(json.dumps(asked[0].to_document(), indent=2) + "\n", encoding="utf-8")
     if as_json:
-        print_json(document)
+        print_json(documents[0] if len(documents) == 1 else {"scenarios": documents})
+    elif len(documents) == 1:
+        _print(plain(documents[0]))
     else:
-        _print(plain(document))
+        _compare([plain(document) for document in documents])
+
+
+def _scenario(
+    path: Path | None, laid_over: dict[str, dict[str, float]], dual_proportion: float | None, name: str | None
+) -> Scenario:
+    """The scenario of a file (or of none), with the command line's options laid over it."""
+    from hrrp.outlook.what_if import Scenario
+
+    given = _read(path)
+    for kind, pairs in laid_over.items():
+        given[kind] = {**given.get(kind, {}), **pairs}
+    if dual_proportion is not None:
+        given["dual_proportion"] = dual_proportion
+    given["name"] = name or given.get("name") or ("" if path is None else path.stem)
+    return Scenario.from_document(given)
 
 
 def _read(path: Path | None) -> dict[str, Any]:
@@ -113,14 +145,54 @@ def _print(document: dict[str, Any]) -> None:
             percent(new["contribution"], 3),
         )
     console.print(table)
-    console.print()
-    for label, side in (("forecast", base), ("what-if", changed)):
+    console.print(
+        "\nReadmissions, ERR and contribution: the middle of the forecast at the end of the period, solved exactly.\n"
+    )
+    console.print(_outcomes([("forecast", base), (document["scenario"]["name"] or "what-if", changed)]))
+    _gains(console, [document])
+
+
+def _compare(documents: list[dict[str, Any]]) -> None:
+    """Several scenarios beside the forecast."""
+    console = people_console()
+    first = documents[0]
+    console.print(f"[bold]FY{first['program_year']}, {first['ccn']} {first['name'] or ''}[/bold]")
+    named = [(document["scenario"]["name"], document["what_if"]) for document in documents]
+    console.print(_outcomes([("forecast", first["forecast"]), *named]))
+    _gains(console, documents)
+
+
+def _outcomes(sides: list[tuple[str, dict[str, Any]]]) -> Table:
+    """The distribution of the penalty, one line a scenario."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("", "likely reduction", "90 % range", "chance of a penalty", "dollars a year"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for label, side in sides:
         low, high = side["payment_reduction_interval"]
-        console.print(
-            f"{label:<9} payment reduction {percent(side['payment_reduction'], 3)}  "
-            f"(90 % range {percent(low)} to {percent(high)}), "
-            f"{percent(side['chance_of_penalty'], 0)} chance of a penalty, {dollars(side['penalty_usd'])} a year"
+        table.add_row(
+            escape(label),
+            percent(side["payment_reduction_median"]),
+            f"{percent(low)} to {percent(high)}",
+            chance(side["chance_of_penalty"]),
+            dollars(side["penalty_usd_median"]),
         )
-    gain = document["difference"]["penalty_usd"]
-    if gain is not None:
-        console.print(f"The change is worth {dollars(-gain)} in FY{document['program_year']}.")
+    return table
+
+
+def _gains(console: Console, documents: list[dict[str, Any]]) -> None:
+    """What each change is worth in the middle of the forecast, and what of it cannot be."""
+    for document in documents:
+        base, changed, gain = document["forecast"], document["what_if"], document["difference"]["penalty_usd"]
+        label = f"{escape(document['scenario']['name'])}: " if len(documents) > 1 else ""
+        said = (
+            f"{label}in the middle of the forecast the reduction goes from {percent(base['payment_reduction'], 3)} to "
+            f"{percent(changed['payment_reduction'], 3)}"
+        )
+        if gain is not None:
+            said += f", worth {dollars(-gain)} in FY{document['program_year']}"
+        console.print(f"{said[0].upper()}{said[1:]}." if not label else f"{said}.")
+        for note in document["notes"]:
+            if "cannot be avoided any more" in note:
+                console.print(f"{note}.", markup=False)

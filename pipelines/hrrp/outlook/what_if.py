@@ -257,8 +257,12 @@ def break_even_measure(
         None,
         None,
         float(path[-1]),
-        f"cannot be reached in this period: about {len(path) - 1} readmissions are still to come, "
-        "and avoiding all of them leaves the ERR above the median",
+        "cannot be reached in this period: "
+        + (
+            f"about {len(path) - 1} readmissions are still to come, and avoiding all of them leaves the ERR above the median"
+            if len(path) > 1
+            else "no readmission is still to come that could be avoided"
+        ),
     )
 
 
@@ -290,7 +294,7 @@ def break_even(hospital: HospitalToDate, national: National, target: float, chan
             None,
             lowest,
             "cannot be reached in this period: avoiding every readmission still to come "
-            f"leaves a reduction of {lowest:.4%}",
+            f"leaves a reduction of {100 * lowest:.3f} %",
         )
     total_avoided = left = int(reached[0])
     avoid = {}
@@ -329,6 +333,38 @@ def peer_edges(hospital: HospitalToDate, national: National, stays: float) -> li
         moved = replace(hospital, dual_proportion=math.nan, peer_group=neighbour)
         edges.append(PeerEdge(neighbour, bound, away, what_if(moved, national, Change()).reduction))
     return edges
+
+
+def contribution_at_25_cases(hospital: HospitalToDate, national: National) -> dict[str, float | None]:
+    """What each measure would contribute if just so many more admissions like its own came that it counts.
+
+    None where it counts already, or where no admission is still to come.
+    """
+    found: dict[str, float | None] = {}
+    base = what_if(hospital, national, Change())
+    for k, (measure, known) in enumerate(zip(MEASURES, hospital.measures, strict=True)):
+        missing = MINIMUM_CASES - base.measures[measure].cases
+        found[measure] = None
+        if missing > 0.0 and known.future_mean > 0.0:
+            end = measure_end(
+                known,
+                base.measures[measure].median,
+                national.neutrality_modifier,
+                volume=1.0 + missing / known.future_mean,
+                in_payment=bool(national.in_payment[k]),
+            )
+            found[measure] = end.contribution
+    return found
+
+
+def unavoidable(hospital: HospitalToDate, national: National, change: Change) -> dict[str, tuple[float, float]]:
+    """Measures in which a scenario avoids more than is still to come: (avoided, readmissions still to come)."""
+    end = what_if(hospital, national, change)
+    return {
+        measure: (avoided, end.measures[measure].avoidable)
+        for measure, avoided in zip(MEASURES, change.avoided, strict=True)
+        if avoided > math.floor(end.measures[measure].avoidable)
+    }
 
 
 def case_edges(hospital: HospitalToDate) -> dict[str, float]:

@@ -22,7 +22,9 @@ from hrrp.outlook.what_if import (
     break_even,
     break_even_measure,
     case_edges,
+    contribution_at_25_cases,
     peer_edges,
+    unavoidable,
     what_if,
 )
 from hrrp.program import MEASURES, Reference
@@ -119,8 +121,17 @@ def scenario_document(start: Starting, scenario: Scenario, settings: Settings) -
             "penalty_usd": _number(payments * (changed.reduction - base.reduction)),
             "chance_of_penalty": _number(changed_draws.chance_of_penalty - base_draws.chance_of_penalty),
         },
-        "notes": start.notes,
+        "notes": [*_beyond_reach(start, scenario), *start.notes],
     }
+
+
+def _beyond_reach(start: Starting, scenario: Scenario) -> list[str]:
+    """What a scenario asks for that the rest of the period cannot give."""
+    return [
+        f"{measure}: {avoided:g} readmissions avoided, but only about {coming:.0f} are still to come in this period; what has happened "
+        "cannot be avoided any more"
+        for measure, (avoided, coming) in unavoidable(start.hospital, start.national, scenario.change).items()
+    ]
 
 
 def _side(end: HospitalEnd, draws: Forecast, payments: float) -> dict[str, Any]:
@@ -132,6 +143,8 @@ def _side(end: HospitalEnd, draws: Forecast, payments: float) -> dict[str, Any]:
         "penalty_usd": _number(payments * end.reduction),
         "payment_reduction_median": _number(median),
         "payment_reduction_interval": [_number(low), _number(high)],
+        "penalty_usd_median": _number(payments * median),
+        "penalty_usd_interval": [_number(payments * low), _number(payments * high)],
         "chance_of_penalty": _number(draws.chance_of_penalty),
         "chance_of_cap": _number(draws.chance_of_cap),
         "measures": {
@@ -157,6 +170,7 @@ def break_even_document(start: Starting, target: float | None = None) -> dict[st
     base = what_if(start.hospital, start.national, Scenario().change)
     next_tenth = max((math.ceil(base.reduction / TENTH_OF_A_PERCENT - 1e-9) - 1) * TENTH_OF_A_PERCENT, 0.0)
     edges = peer_edges(start.hospital, start.national, start.dual_stays) if math.isfinite(start.dual_stays) else []
+    at_25 = contribution_at_25_cases(start.hospital, start.national)
     document: dict[str, Any] = {
         "program_year": start.program_year,
         "ccn": start.hospital.ccn,
@@ -169,6 +183,7 @@ def break_even_document(start: Starting, target: float | None = None) -> dict[st
                 "contribution": _number(base.measures[measure].contribution),
                 "avoidable": _number(base.measures[measure].avoidable),
                 "cases_above_25": _number(case_edges(start.hospital)[measure]),
+                "contribution_at_25_cases": _known(at_25[measure]),
             }
             for measure in MEASURES
         },
@@ -199,6 +214,10 @@ def _even(found: BreakEven) -> dict[str, Any]:
         "payment_reduction": _number(found.reduction),
         "reason": found.reason,
     }
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None else _number(value)
 
 
 def _number(value: float) -> float | None:

@@ -6,6 +6,7 @@ Reads the published review database. The arithmetic is in `hrrp.outlook.value`.
 from __future__ import annotations
 
 import math
+from datetime import date
 from typing import Any
 
 from hrrp.outlook.drivers import capped_shares
@@ -67,6 +68,7 @@ def value_document(warehouse: Warehouse, reference: Reference, settings: Setting
         "margin_source": margin.source,
         "years": years,
         "years_still_open": open_years,
+        "years_not_in_run": _years_left_out(reference, of_run, as_of),
         "one_avoided_readmission": [],
     }
     inputs = [
@@ -89,6 +91,15 @@ def value_document(warehouse: Warehouse, reference: Reference, settings: Setting
                 }
             )
     return document
+
+
+def _years_left_out(reference: Reference, of_run: list[int], as_of: date) -> list[int]:
+    """Program years in which a discharge of the as-of date counts too, and that the run did not compute."""
+    return [
+        year
+        for year, rules in sorted(reference.program_years.items())
+        if year not in of_run and any(period.start <= as_of <= period.end for period in rules.periods)
+    ]
 
 
 def _received(warehouse: Warehouse, ccn: str) -> dict[tuple[int, str], dict[str, Any]]:
