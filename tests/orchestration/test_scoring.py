@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from hrrp.orchestration import notes
+from hrrp.orchestration.ledger import COLUMNS, forecast_ledger
 from hrrp.orchestration.scoring import last_known_day, readmissions_elsewhere
 from hrrp.program import MEASURES, Reference
 from hrrp.settings import Settings
@@ -93,3 +94,28 @@ def test_a_last_month_that_is_not_complete_is_named(warehouse: Warehouse) -> Non
     # So few stays tell nothing.
     _stays(warehouse, [day for day in steady if day <= END - timedelta(15)][::10])
     assert notes.run_out(warehouse) == []
+
+
+def test_the_ledger_keeps_every_night_and_a_second_run_of_a_night_replaces_its_own(tmp_path: Path) -> None:
+    settings = Settings(out=tmp_path)
+    kinds = dict(zip(COLUMNS, ("date", "integer", *["varchar"] * 3, *["double"] * 3), strict=True))
+    for day, middle in ((END, 0.004), (END + timedelta(1), 0.005), (END + timedelta(1), 0.006)):
+        with open_warehouse(tmp_path / "working.duckdb", settings) as tonight:
+            _run(tonight, day)
+            forecasts = pd.DataFrame(
+                [
+                    (2028, "010001", None, "reduction", middle - 0.001, middle, middle + 0.001),
+                    (2028, "010001", None, "mean_reduction", None, middle, None),
+                ],
+                columns=COLUMNS[1:],
+            )
+            tonight.write("result.forecasts", forecasts, {name: kinds[name] for name in COLUMNS[1:]})
+            found = forecast_ledger(tonight, settings, Reference())
+            tonight.write("result.forecast_ledger", found, kinds)
+        # What a run that ends well publishes is what the next night reads.
+        (tmp_path / "working.duckdb").replace(tmp_path / "hrrp.duckdb")
+    # Figures that nobody publishes are not kept.
+    assert [(str(row["as_of"])[:10], row["median"]) for row in found.to_dict(orient="records")] == [
+        ("2026-10-31", 0.004),
+        ("2026-11-01", 0.006),
+    ]
