@@ -204,9 +204,8 @@ def disclose(
         row = by_place[year, measure]
         cases, readmissions = int(row["eligible_discharges"]), int(row["readmissions"])
         ties = intervals.setdefault(measure, Intervals())
-        if cases == 0:
-            states[year, measure] = Shown.OPEN
-        elif is_small(cases):
+        # None at all is a count like others: it ties two dates.
+        if is_small(cases):
             states[year, measure] = Shown.WITHHELD
         elif year in spans and ties.admit(*spans[year], (cases, readmissions, cases - readmissions)):
             states[year, measure] = Shown.OPEN
@@ -218,7 +217,7 @@ def disclose(
 
 
 def _without_counts(row: Mapping[str, Any], cases: int, readmissions: int) -> Shown:
-    if is_small(cases - readmissions):
+    if cases == 0 or is_small(cases - readmissions):
         return Shown.WITHHELD
     if not is_small(readmissions):
         # What is protected is a difference between years; the rates alone do not give it.
@@ -292,6 +291,9 @@ def hide_measure(row: Mapping[str, Any], state: Shown, *, exact: bool = False) -
 
 
 def _figure(name: str, value: Any, state: Shown, cases: Any) -> Any:
+    if state is Shown.WITHHELD:
+        # An unknown figure too: that there is none would say that there is no patient.
+        return value if name in _ALWAYS - {"expected", "penalty_indicator"} else HIDDEN
     if value is None or isinstance(value, Hidden):
         return value
     if name in _NEVER and value:
@@ -300,8 +302,6 @@ def _figure(name: str, value: Any, state: Shown, cases: Any) -> Any:
         if name in _AT_THE_END and cases is not None and any(is_small(each - cases) for each in _each(value)):
             return HIDDEN
         return _rounded(value, _DIGITS_AT_THE_END[name]) if name in _DIGITS_AT_THE_END else value
-    if state is Shown.WITHHELD:
-        return value if name in _ALWAYS - {"expected", "penalty_indicator"} else HIDDEN
     if name == "err_median":
         return _rounded(value, 2)
     if name == "err_interval":

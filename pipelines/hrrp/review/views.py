@@ -757,6 +757,8 @@ def _flow(
     else:
         open_years = [year for year in years if measure in place.seen.open_measures(year)]
         flows = fold_flow(years, place.version.spans, open_years)
+        if place.program_year not in open_years and measure not in place.open_measures:
+            return {"judged": HIDDEN, "included": HIDDEN, "reasons": [], "other": HIDDEN}
         if place.program_year not in flows:
             return {"judged": 0, "included": 0, "reasons": [], "other": 0}
         flow = flows[place.program_year]
