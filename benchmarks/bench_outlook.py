@@ -1,16 +1,18 @@
-"""How long the forecast takes: one hospital and three program years, and the nation.
+"""How long the forecast takes: one hospital and three program years, and the nation; before that, the projection of volumes.
 
     python benchmarks/bench_outlook.py [--hospitals 3000] [--threads 2] [--draws 10000]
 
 Hospitals are invented, with sizes like the nation's: the number of index admissions of a measure is log-normal with a median of 150 and
-a ninth decile of 540. Prints times, the machine and the versions.
+a ninth decile of 540. Prints times (wall clock and processor), the machine with its load, and the versions.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import time
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ import scipy
 from hrrp.outlook.assembly import forecast_table, hospital_to_date
 from hrrp.outlook.forecast import forecast_hospital, national_draws
 from hrrp.outlook.national import national_figures
+from hrrp.outlook.projection import AdmissionHistory
 from hrrp.program import MEASURES, Reference
 
 YEARS = {2028: 1.0, 2029: 0.68, 2030: 0.18}
@@ -63,6 +66,26 @@ def inputs(hospitals: int, seed: int = 1) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def volumes(series: int, seed: int = 1) -> str:
+    """Project `series` series of 28 months for the three program years; those with enough admissions by regression."""
+    rng = np.random.default_rng(seed)
+    first, last = date(2024, 7, 1), date(2026, 10, 31)
+    days = (last - first).days + 1
+    histories = [
+        AdmissionHistory(first.toordinal() + np.sort(rng.integers(0, days, round(whole * days / 730))), first, last)
+        for whole in rng.lognormal(np.log(150), 1.0, series)
+    ]
+    periods = [Reference().program_year(year).periods for year in YEARS]
+    histories[0].project(periods[0])  # importing statsmodels takes a second, once
+    started, processor = time.perf_counter(), time.process_time()
+    for history in histories:
+        for period in periods:
+            history.project(period)
+    took, worked = time.perf_counter() - started, time.process_time() - processor
+    fitted = sum(history.trend_and_season is not None for history in histories)
+    return f"volumes of {series:,} series ({fitted:,} by regression), three years: {took:.1f} s, {worked:.1f} s of processor time"
+
+
 def main() -> None:
     """Measure and print."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -88,6 +111,9 @@ def main() -> None:
         f"{given.hospitals:,} hospitals, three years, {given.threads} thread(s): {took:.1f} s, {worked:.1f} s of processor time, "
         f"{took / given.hospitals / len(YEARS) * 1e3:.1f} ms a hospital and year; {len(result):,} rows"
     )
+    print(volumes(given.hospitals * len(MEASURES)))
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    print(f"{os.cpu_count()} processors, load over 1, 5 and 15 minutes {load}")
     print(
         f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"
     )

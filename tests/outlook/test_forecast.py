@@ -233,6 +233,18 @@ def test_draws_beyond_the_compiled_kernels_curve_go_the_other_way() -> None:
     assert plain.err[0, 1] < 0.2
 
 
+def test_a_hospital_far_beyond_all_others_has_a_forecast_all_the_same() -> None:
+    """Nearly everyone readmitted (a fault in the data, most likely): the effect lies where no curve reaches."""
+    from hrrp.outlook import forecast_kernel
+
+    known = hospital(measure(2000, 1990, tau2=0.2, future_mean=500.0))
+    plain, fast = (forecast_hospital(known, national(), SHARED, kernel=way) for way in (None, forecast_kernel))
+    assert np.isfinite(plain.err[0]).all()
+    assert plain.err[0, 1] > 3.9
+    assert fast.err[0] == pytest.approx(plain.err[0], abs=2e-8)
+    assert plain.reduction == pytest.approx([0.03] * 3)
+
+
 def test_a_record_before_the_period_shifts_and_narrows_what_is_to_come() -> None:
     from hrrp.outlook.forecast import prior_from_history
 

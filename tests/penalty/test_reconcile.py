@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from hrrp.penalty.reconcile import OwnStay, calibrate, match_stays, reconcile
+from hrrp.penalty.reconcile import OwnStay, calibrate, documentation_gaps, match_stays, reconcile
 from hrrp.program import MEASURES
 from hrrp.program.hospital_report import Discharge, DischargeTable, RiskFactor
 
@@ -161,3 +161,20 @@ def test_nothing_of_a_patient_in_what_is_printed() -> None:
     found = reconcile(report_of(table([reported(9, "SECRET", 1)])), [own("SECRET", 2)])  # type: ignore[arg-type]
     assert "SECRET" not in repr(found)
     assert "2022" not in repr(found)
+
+
+def test_documentation_gaps_say_what_a_missing_factor_would_add_to_expected() -> None:
+    """Two of four stays carry heart failure in the report; own data have it on one. 0.3 p (1 - p) of that one stay, over four."""
+    flags = [[10.0, 1.0, 0.0], [10.0, 1.0, 0.0], [10.0, 0.0, 0.0], [10.0, 0.0, 1.0]]
+    stays = [reported(row, f"P{row}", 1) for row in range(4)]
+    mine = [own(f"P{row}", 1, risk_factors=dict(zip(KEYS, flags[row], strict=True))) for row in range(4)]
+    mine[1] = own("P1", 1, risk_factors={"years_over_65": 10.0})
+    both = [(row, row) for row in range(4)]
+    p = float(expit(-2.0 + 0.1 + 0.3))
+    assert documentation_gaps(table(stays, flags), mine, both) == pytest.approx({"chf": 0.3 * p * (1 - p) / 4})
+    # Close to what the expected rate really gains, and nothing where nothing is missing.
+    gained = (p - float(expit(-2.0 + 0.1))) / 4
+    assert 0.3 * p * (1 - p) / 4 == pytest.approx(gained, rel=0.15)
+    mine[1] = own("P1", 1, risk_factors=dict(zip(KEYS, flags[1], strict=True)))
+    assert documentation_gaps(table(stays, flags), mine, both) == {}
+    assert documentation_gaps(table(stays, flags), mine, []) == {}

@@ -112,18 +112,15 @@ def _print(document: dict[str, Any], name: str, rows: Path | None, site: Path) -
         if found is None:
             console.print(f"  {REPORT_NAMES[measure]:<10} under 25 stays in common: no calibration")
             continue
-        missing = sorted(
-            (
-                (counts.get("only_cms", 0), variable)
-                for variable, counts in document["measures"][measure]["risk_factors"].items()
-            ),
-            reverse=True,
-        )[:3]
-        lacking = ", ".join(f"{variable} {count}" for count, variable in missing if count)
+        gaps = list(document["measures"][measure]["documentation_gaps"].items())[:3]
+        lacking = ", ".join(
+            f"{variable} {added * 100:+.2f} ({document['measures'][measure]['risk_factors'][variable]['only_cms']} stays)"
+            for variable, added in gaps
+        )
         console.print(
             f"  {REPORT_NAMES[measure]:<10} own {percent(found['own_expected'])}, CMS {percent(found['cms_expected'])}: "
             f"offset {found['offset']:+.4f} ± {found['standard_error']:.4f}"
-            + (f"; only CMS had: {lacking}" if lacking else "")
+            + (f"; only CMS had, in percentage points of expected: {lacking}" if lacking else "")
         )
     console.print()
     if document["calibrations_applied"]:

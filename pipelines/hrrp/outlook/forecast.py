@@ -336,6 +336,7 @@ def _at_end(
     """ERR and admissions at the end of the period, draw by draw."""
     shift = effect.model_sd * shared.model[k]
     true_effect = effect.mode + effect.with_nation * shift + effect.sd * own.results[k]
+    true_effect = np.minimum(np.maximum(true_effect, -FURTHEST, out=true_effect), FURTHEST, out=true_effect)
     curve = _curve(patients, true_effect, shift)
 
     total, _ = _cases(known, own.volume[k], change.volume[k])

@@ -88,6 +88,7 @@ class MeasureReconciliation:
     only_cms_saw_elsewhere: int
     only_own: int
     risk_factors: dict[str, dict[str, int]]
+    documentation_gaps: dict[str, float]
     calibration: Calibration | None
     decided_by: dict[str, int]
 
@@ -247,6 +248,7 @@ def _measure(
             only_cms_saw_elsewhere=saw["elsewhere"],
             only_own=saw["only_own"],
             risk_factors=factors,
+            documentation_gaps=documentation_gaps(table, own, both),
             calibration=calibrate(table, own, both),
             decided_by=dict(decided.most_common()),
         ),
@@ -279,6 +281,30 @@ def _outcome(table: DischargeTable, stay: Discharge, mine: OwnStay, saw: Counter
     saw["only_own"] += 1
     why = "report: the first return is planned" if stay.planned_readmission else "report: no readmission"
     return [Disagreement(table.measure, stay.row, "only own data have the readmission", why, mine)]
+
+
+def documentation_gaps(
+    table: DischargeTable, own: Sequence[OwnStay], both: Sequence[tuple[int, int]]
+) -> dict[str, float]:
+    """Risk factors that the report's rows have and own data lack: what each would add to the expected rate, largest first.
+
+    To first order: the coefficient times p (1 - p) at the report's own risk, summed over the stays that lack it, over all stays that both
+    count. Empty without stays in common or without the report's intercept.
+    """
+    if not both or table.average_effect is None:
+        return {}
+    cms = table.risk_factors[[place for place, _ in both]]
+    risk = expit(table.average_effect + cms @ table.coefficients)
+    slope = risk * (1.0 - risk)
+    gaps = {}
+    for column, variable in enumerate(table.variables):
+        if variable.variable_key == "years_over_65":
+            continue
+        mine = np.array([own[other].risk_factors.get(variable.variable_key, 0.0) for _, other in both])
+        lacking = (cms[:, column] != 0) & (mine == 0)
+        if lacking.any():
+            gaps[variable.variable_key] = float(variable.coefficient * slope[lacking].sum() / len(both))
+    return dict(sorted(gaps.items(), key=lambda item: -abs(item[1])))
 
 
 def calibrate(table: DischargeTable, own: Sequence[OwnStay], both: Sequence[tuple[int, int]]) -> Calibration | None:
