@@ -155,7 +155,7 @@ def _percent_axis(x: Scale, top: float, head: float, foot: float, width: float) 
 
 
 # Steps of a waterfall that are nothing a measure does.
-NOT_MEASURES = ("Chance", "Cap", "Rounding")
+NOT_MEASURES = ("Chance", "Cap", "Rest", "Rounding")
 
 
 def waterfall(

@@ -278,7 +278,7 @@ def _hospital_charts(place: views.Place, view: Mapping[str, Any]) -> tuple[list[
     fall, coarse = view["waterfall"], view["coarse"]
     bars = [(charts.NAMES[measure], part) for measure, part in fall["parts"].items()]
     if fall["closed"] is not None:
-        bars.append(("Withheld", fall["closed"]))
+        bars.append(("Rest", fall["closed"]))
     if fall["cap"]:
         bars.append(("Rounding" if coarse else "Cap", fall["cap"]))
     if round(fall["chance"], 5):

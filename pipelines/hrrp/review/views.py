@@ -53,6 +53,8 @@ FEW_DRAWS = 100
 SORTS = ("name", "state", "likely", "chance", "dollars")
 # Below so many expected readmissions in twelve months a sparkline shows chance alone.
 FEWEST_EXPECTED = 5.0
+# Fewer windows are no line.
+FEWEST_WINDOWS = 4
 # Risk factors named as those that move expected most.
 MOST_NAMED = 5
 # With so many stays a step of 5 % stands for five of them.
@@ -272,22 +274,27 @@ def _next_month(day: date) -> date:
 
 
 def _sparkline(trends: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
-    """Observed over expected readmissions of the measures whose every window is shown, together, and which measures these are."""
-    longest = max((len(windows) for windows in trends.values()), default=0)
-    whole = [measure for measure in MEASURES if longest and len(trends.get(measure, ())) == longest]
-    together = list(zip(*(trends[measure] for measure in whole), strict=True))
-    expected = [sum(each["expected_readmissions"] for each in windows) for windows in together]
+    """Observed over expected readmissions of several measures together, and which measures these are.
+
+    The same measures in every window, or the line would jump with them: as many as have many windows in common.
+    """
+    by_month = {measure: {window["month"]: window for window in windows} for measure, windows in trends.items()}
+    ordered = sorted(by_month, key=lambda measure: (-len(by_month[measure]), measure))
+    best: tuple[list[str], list[date]] = ([], [])
+    for count in range(1, len(ordered) + 1):
+        months = sorted(set.intersection(*(set(by_month[measure]) for measure in ordered[:count])))
+        if len(months) >= FEWEST_WINDOWS and count * len(months) > len(best[0]) * len(best[1]):
+            best = (ordered[:count], months)
+    together = [(month, [by_month[measure][month] for measure in best[0]]) for month in best[1]]
+    expected = [sum(each["expected_readmissions"] for each in windows) for _, windows in together]
     if not expected or min(expected) < FEWEST_EXPECTED:
         return {"trend": [], "trend_of": []}
     return {
         "trend": [
-            {
-                "month": windows[0]["month"],
-                "observed_to_expected": sum(each["readmissions"] for each in windows) / total,
-            }
-            for windows, total in zip(together, expected, strict=True)
+            {"month": month, "observed_to_expected": sum(each["readmissions"] for each in windows) / total}
+            for (month, windows), total in zip(together, expected, strict=True)
         ],
-        "trend_of": whole,
+        "trend_of": [measure for measure in MEASURES if measure in best[0]],
     }
 
 
@@ -1020,12 +1027,18 @@ def method_view(version: Version, viewer: Viewer) -> dict[str, Any]:
     def make() -> dict[str, Any]:
         reference = version.reference
         parameters = reference.parameters(version.settings.parameters)
+        shared = [
+            note
+            for note in version.notes.get(version.years[0], ())
+            if all(note in version.notes.get(year, ()) for year in version.years)
+        ]
         return {
+            "notes": shared,
             "years": [
                 {
                     "program_year": year,
                     "rules": version.rules(year),
-                    "notes": version.notes.get(year, ()),
+                    "notes": [note for note in version.notes.get(year, ()) if note not in shared],
                     "neutrality_modifier": reference.neutrality_modifier(year),
                     "peer_group_medians": reference.peer_group_medians(year),
                     "peer_group_cuts": reference.peer_group_cuts(year),
