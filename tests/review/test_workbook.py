@@ -337,20 +337,38 @@ def test_a_cell_never_becomes_a_formula(read: Callable[..., Report], tmp_path: P
 @pytest.mark.skipif(
     shutil.which("soffice") is None, reason="LibreOffice (soffice) is not installed: conversion not tested"
 )
-def test_libreoffice_opens_it(read: Callable[..., Report], tmp_path: Path) -> None:
-    write_workbook(read(), tmp_path / "w.xlsx")
-    subprocess.run(
-        [
-            "soffice",
-            f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}",
-            "--headless",
-            "--convert-to",
-            "pdf",
-            "w.xlsx",
-        ],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        timeout=180,
-    )
+def test_libreoffice_opens_it_and_works_the_formulas_out(read: Callable[..., Report], tmp_path: Path) -> None:
+    """Another spreadsheet program opens it, and gives every changed figure as our own reading of the formulas does."""
+    write_workbook(read(patient_level=True), tmp_path / "w.xlsx")
+    book = openpyxl.load_workbook(tmp_path / "w.xlsx")
+    sheet = book[WHAT_IF]
+    rows = what_if_rows(sheet)
+    sheet[f"C{rows['HF']}"], sheet[f"B{rows['COPD']}"], sheet[f"B{rows['Neutrality modifier']}"] = 1.2, 24, 0.95
+    (tmp_path / "changed").mkdir()
+    book.save(tmp_path / "changed" / "c.xlsx")  # without stored values: whoever opens it works them out
+
+    def convert(kind: str, name: str) -> None:
+        profile = f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}"
+        subprocess.run(
+            ["soffice", profile, "--headless", "--convert-to", kind, name],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+            timeout=180,
+        )
+
+    convert("pdf", "w.xlsx")
     assert (tmp_path / "w.pdf").read_bytes().startswith(b"%PDF")
+    convert("xlsx", "changed/c.xlsx")
+    worked_out = openpyxl.load_workbook(tmp_path / "c.xlsx", data_only=True)[WHAT_IF]
+    formulas = [
+        cell.coordinate
+        for row in sheet.iter_rows()
+        for cell in row
+        if isinstance(cell.value, str) and cell.value.startswith("=")
+    ]
+    assert len(formulas) >= len(MEASURES) + 5
+    for cell in formulas:
+        assert worked_out[cell].value == pytest.approx(recompute(sheet, cell), rel=1e-12, abs=1e-12), cell
+    assert worked_out[f"G{rows['COPD']}"].value == 0
+    assert worked_out[f"G{rows['HF']}"].value > 0
