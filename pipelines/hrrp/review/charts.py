@@ -412,9 +412,11 @@ def dual(
         parts.append(_text(left, height - 6, figures.month(windows[0][0]), "tick"))
         parts.append(_text(width - right, height - 6, figures.month(windows[-1][0]), "tick", "end"))
     if windows:
-        place = y(windows[-1][1])
-        parts.append(_dot(x(len(windows) - 1), place, "dot own", 3.5))
-        parts.append(_text(x(len(windows) - 1) - 6, place - 8, figures.percent(windows[-1][1], 1), "value", "end"))
+        last = len(windows) - 1
+        # Above whatever the line does below the words.
+        above = min(y(value) for _, value in windows[-4:]) - 8
+        parts.append(_dot(x(last), y(windows[-1][1]), "dot own", 3.5))
+        parts.append(_text(x(last) + 4, above, figures.percent(windows[-1][1], 1), "value", "end"))
     said = f"Dual proportion {figures.percent(values[-1], 1)}; cuts between peer groups at " + ", ".join(
         figures.percent(cut, 1) for cut in cuts
     )
