@@ -92,6 +92,12 @@ def test_excess_is_what_was_observed_less_what_shrinkage_takes() -> None:
     assert u == pytest.approx(0.02 * (75 - 300 * expit(logit(0.2) + u)), abs=1e-9)
 
 
+def test_an_unknown_payment_ratio_makes_the_contribution_unknown_not_nothing() -> None:
+    assert np.isnan(replace(OLD, drg_payment_ratio=np.nan).contribution())
+    assert replace(OLD, drg_payment_ratio=np.nan, readmissions=40.0).contribution() == 0.0
+    assert all(np.isnan(part) for part in change_of_contribution(OLD, replace(OLD, drg_payment_ratio=np.nan)).values())
+
+
 def test_between_two_printed_years() -> None:
     old = PrintedState(24, 1.10, 1.0, 0.03, 0.96)
     new = PrintedState(30, 1.10, 1.0, 0.03, 0.96)

@@ -22,9 +22,11 @@ from hrrp.outlook.what_if import (
     break_even,
     break_even_measure,
     case_edges,
+    contribution_at_25_cases,
     contribution_path,
     peer_edges,
     solve_effect,
+    unavoidable,
     what_if,
 )
 from hrrp.program import MEASURES
@@ -112,6 +114,47 @@ def test_break_even_is_nothing_where_there_is_no_penalty() -> None:
     found = break_even(hospital(measure(300, 40)), NATIONAL, 0.0)
     assert found.total == 0
     assert found.avoid == dict.fromkeys(MEASURES, 0)
+
+
+def test_without_payments_what_is_known_is_said_and_what_is_not_is_not_nothing() -> None:
+    known, unpaid = measure(), replace(measure(), drg_payment_ratio=math.nan)
+    end = what_if(hospital(unpaid), NATIONAL, Change())
+    assert math.isnan(end.measures["AMI"].contribution)
+    assert math.isnan(end.reduction)
+    # How many readmissions lead to the median does not hang on payments.
+    with_payments = break_even_measure(hospital(known), NATIONAL, "AMI")
+    without = break_even_measure(hospital(unpaid), NATIONAL, "AMI")
+    assert without.total == with_payments.total
+    assert break_even(hospital(unpaid), NATIONAL, 0.0).avoid == break_even(hospital(known), NATIONAL, 0.0).avoid
+    assert "payments are unknown" in break_even(hospital(unpaid), NATIONAL, 0.001).reason
+    stuck = break_even(hospital(replace(measure(300, 120, future=5.0), drg_payment_ratio=math.nan)), NATIONAL, 0.0)
+    assert "of unknown size" in stuck.reason
+    assert math.isnan(stuck.reduction)
+    # Below the median a measure adds nothing, whatever was paid.
+    low = hospital(replace(measure(300, 30), drg_payment_ratio=math.nan))
+    assert what_if(low, NATIONAL, Change()).reduction == 0.0
+
+
+def test_what_a_measure_would_add_at_25_cases() -> None:
+    """12 of 15 known patients readmitted and 5 more to come: at 25 cases, 10 like them to come, it counts."""
+    few = measure(15, 12, 5.0)
+    found = contribution_at_25_cases(hospital(few), NATIONAL)["AMI"]
+    assert found is not None
+    assert found == what_if(hospital(measure(15, 12, 10.0)), NATIONAL, Change()).measures["AMI"].contribution > 0
+    assert contribution_at_25_cases(hospital(measure(15, 12, 10.0)), NATIONAL)["AMI"] is None
+    assert contribution_at_25_cases(hospital(measure(15, 12, 0.0)), NATIONAL)["AMI"] is None
+
+
+def test_what_has_happened_cannot_be_avoided() -> None:
+    known = hospital(measure())
+    coming = what_if(known, NATIONAL, Change()).measures["AMI"].avoidable
+    assert unavoidable(known, NATIONAL, Change(avoided=(math.floor(coming), 0, 0, 0, 0, 0))) == {}
+    assert unavoidable(known, NATIONAL, Change(avoided=(math.floor(coming) + 1, 0, 0, 0, 0, 0))) == {
+        "AMI": (math.floor(coming) + 1, pytest.approx(coming))
+    }
+    # More admissions bring more readmissions that can be avoided.
+    more = Change(avoided=(math.floor(coming) + 1, 0, 0, 0, 0, 0), volume=(2.0, 1, 1, 1, 1, 1))
+    assert unavoidable(known, NATIONAL, more) == {}
 
 
 def test_joint_break_even_is_the_fewest_of_all_combinations() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hrrp.cli._figures import chance, percent, points
@@ -104,7 +104,9 @@ def print_value(console: Console, document: Mapping[str, Any]) -> None:
     console.print(table)
     for row in document["one_avoided_readmission"]:
         if row["reason"]:
-            console.print(f"  {row['measure']}: it does not pay, because {row['reason']}.", markup=False)
+            is_unknown = "payments are unknown" in row["reason"]
+            said = "whether it pays is not known" if is_unknown else "it does not pay"
+            console.print(f"  {row['measure']}: {said}, because {row['reason']}.", markup=False)
     if document["years_not_in_run"]:
         left_out = ", ".join(f"FY{year}" for year in document["years_not_in_run"])
         console.print(f"A discharge of today also counts in {left_out}, which this run left out: the value is higher.")
@@ -121,18 +123,14 @@ def print_value(console: Console, document: Mapping[str, Any]) -> None:
         of_measure = [document["years"][year]["measures"][measure] for year in years]
         table.add_row(
             measure,
-            *[
-                _usd(usd)
-                for row in of_measure
-                for usd in (row["payments_for_readmissions_usd"] or 0.0, row["penalty_usd"])
-            ],
+            *[_usd(usd) for row in of_measure for usd in (_received(row), row["penalty_usd"])],
         )
     paid = {year: document["years"][year]["measures"].values() for year in years}
     sums = [
         usd
         for year in years
         for usd in (
-            sum(row["payments_for_readmissions_usd"] or 0.0 for row in paid[year]),
+            _total(_received(row) for row in paid[year]),
             document["years"][year]["penalty_usd"],
         )
     ]
@@ -174,6 +172,18 @@ def print_history(console: Console, document: Mapping[str, Any]) -> None:
             f"of a penalty {points(score['brier_score'], 3)} (0 is perfect, 0.25 is a coin)."
         )
     console.print()
+
+
+def _received(row: Mapping[str, Any]) -> float | None:
+    """Payments for a measure's readmissions: none without a readmission, unknown where there are some without a payment."""
+    known: float | None = row["payments_for_readmissions_usd"]
+    return 0.0 if known is None and not row["readmissions"] else known
+
+
+def _total(parts: Iterable[float | None]) -> float | None:
+    """The sum of what is known; unknown where nothing is."""
+    known = [part for part in parts if part is not None]
+    return sum(known) if known else None
 
 
 def _points(value: float | None) -> str:

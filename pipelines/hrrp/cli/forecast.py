@@ -105,10 +105,9 @@ def headline(document: dict[str, Any]) -> str:
     if low is None:
         money = "the reduction is unknown (no payments in the extract)"
     else:
-        money = (
-            f"likely {percent(document['payment_reduction_median'])} ({percent(low)} to {percent(high)}), "
-            f"about {dollars(document['penalty_usd_median'])}"
-        )
+        money = f"likely {percent(document['payment_reduction_median'])} ({percent(low)} to {percent(high)})"
+        if document["penalty_usd_median"] is not None:
+            money += f", about {dollars(document['penalty_usd_median'])}"
     likely = chance(document["chance_of_penalty"])
     return f"FY{year}: {money}; {likely} chance of a penalty; {passed} of the period is over"
 

@@ -174,7 +174,7 @@ def _outcomes(sides: list[tuple[str, dict[str, Any]]]) -> Table:
         table.add_row(
             escape(label),
             percent(side["payment_reduction_median"]),
-            f"{percent(low)} to {percent(high)}",
+            "–" if low is None else f"{percent(low)} to {percent(high)}",
             chance(side["chance_of_penalty"]),
             dollars(side["penalty_usd_median"]),
         )
@@ -184,15 +184,18 @@ def _outcomes(sides: list[tuple[str, dict[str, Any]]]) -> Table:
 def _gains(console: Console, documents: list[dict[str, Any]]) -> None:
     """What each change is worth in the middle of the forecast, and what of it cannot be."""
     for document in documents:
-        base, changed, gain = document["forecast"], document["what_if"], document["difference"]["penalty_usd"]
         label = f"{escape(document['scenario']['name'])}: " if len(documents) > 1 else ""
-        said = (
-            f"{label}in the middle of the forecast the reduction goes from {percent(base['payment_reduction'], 3)} to "
-            f"{percent(changed['payment_reduction'], 3)}"
-        )
-        if gain is not None:
-            said += f", worth {dollars(-gain)} in FY{document['program_year']}"
-        console.print(f"{said[0].upper()}{said[1:]}." if not label else f"{said}.")
+        said = f"{label}{_gain(document)}"
+        console.print(said if label else f"{said[0].upper()}{said[1:]}")
         for note in document["notes"]:
             if "cannot be avoided any more" in note:
                 console.print(f"{note}.", markup=False)
+
+
+def _gain(document: dict[str, Any]) -> str:
+    base, changed = (document[side]["payment_reduction"] for side in ("forecast", "what_if"))
+    if base is None or changed is None:
+        return "how large the reduction is remains unknown, as payments of a measure above its median are not in the extract."
+    gain = document["difference"]["penalty_usd"]
+    worth = "" if gain is None else f", worth {dollars(-gain)} in FY{document['program_year']}"
+    return f"in the middle of the forecast the reduction goes from {percent(base, 3)} to {percent(changed, 3)}{worth}."

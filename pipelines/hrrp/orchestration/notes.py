@@ -138,4 +138,14 @@ def money(warehouse: Warehouse, year: int) -> list[str]:
             f"DRG payment ratio unknown for {unknown} hospital(s): the extract has no payments for them, "
             "so a measure above its median has no known contribution"
         )
+    ((ungrouped,),) = warehouse.rows(
+        "select count(distinct ccn) from result.hospital_measures "
+        "where program_year = $year and peer_group is null and eligible_discharges > 0",
+        {"year": year},
+    )
+    if ungrouped:
+        found.append(
+            f"peer group unknown for {ungrouped} hospital(s), as their dual proportion is: the forecast takes the medians of group 3 "
+            "of 5; give peer_group or dual_proportion in the hospitals file"
+        )
     return found

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from hrrp.outlook.what_if import solve_effect
-from hrrp.penalty.factor import contributions
+from hrrp.penalty.factor import MINIMUM_CASES, contributions
 
 Floats = NDArray[np.float64]
 
@@ -82,11 +82,11 @@ class MeasureState:
         return float(expit(rows + u).mean()) / self.expected_rate
 
     def contribution(self) -> float:
-        """What the measure adds to the reduction before the cap."""
-        found = contributions(
-            self.err(), self.median, self.drg_payment_ratio, math.floor(self.cases + 0.5), self.neutrality_modifier
-        )
-        return float(found)
+        """What the measure adds to the reduction before the cap; NaN where it adds something and payments are unknown."""
+        err, cases = self.err(), math.floor(self.cases + 0.5)
+        if math.isnan(self.drg_payment_ratio) and cases >= MINIMUM_CASES and err > self.median:
+            return math.nan
+        return float(contributions(err, self.median, self.drg_payment_ratio, cases, self.neutrality_modifier))
 
 
 @dataclass(frozen=True)

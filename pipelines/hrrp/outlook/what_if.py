@@ -169,6 +169,9 @@ def measure_end(
     contribution = float(
         contributions(err, median, known.drg_payment_ratio, whole_cases, neutrality_modifier) * in_payment
     )
+    if in_payment and math.isnan(known.drg_payment_ratio) and whole_cases >= MINIMUM_CASES and err > median:
+        # That it contributes is known; how much is not.
+        contribution = math.nan
     return MeasureEnd(
         cases=cases,
         readmissions=readmissions,
@@ -211,7 +214,10 @@ def what_if(hospital: HospitalToDate, national: National, change: Change) -> Hos
 
 @dataclass(frozen=True)
 class BreakEven:
-    """Fewest readmissions to avoid for a target; `avoid` is None where the period's own future cannot reach it."""
+    """Fewest readmissions to avoid for a target; `avoid` is None where the period's own future cannot reach it.
+
+    `reduction` is what is left: NaN where it hangs on unknown payments.
+    """
 
     target: float
     avoid: dict[str, int] | None
@@ -220,9 +226,24 @@ class BreakEven:
     reason: str
 
 
+def _with_payments(hospital: HospitalToDate) -> HospitalToDate:
+    """The hospital with a DRG payment ratio of 1 where its own is unknown."""
+    return replace(
+        hospital,
+        measures=tuple(
+            replace(known, drg_payment_ratio=1.0) if math.isnan(known.drg_payment_ratio) else known
+            for known in hospital.measures
+        ),
+    )
+
+
 def contribution_path(hospital: HospitalToDate, national: National, measure: str, change: Change) -> Floats:
-    """Contribution of one measure with 0, 1, 2, ... readmissions avoided, until it is zero or none is left to avoid."""
+    """Contribution of one measure with 0, 1, 2, ... readmissions avoided, until it is zero or none is left to avoid.
+
+    Whether it is zero does not hang on payments; where these are unknown, the rest of the path is to an unknown scale.
+    """
     k = MEASURES.index(measure)
+    hospital = _with_payments(hospital)
     base = what_if(hospital, national, change).measures[measure]
     path = [base.contribution]
     for avoided in range(1, math.floor(base.avoidable) + 1):
@@ -252,11 +273,12 @@ def break_even_measure(
         avoid = int(zero[0])
         reason = "it contributes nothing as it is" if avoid == 0 else "reached"
         return BreakEven(0.0, {measure: avoid}, avoid, 0.0, reason)
+    is_known = math.isfinite(hospital.measures[MEASURES.index(measure)].drg_payment_ratio)
     return BreakEven(
         0.0,
         None,
         None,
-        float(path[-1]),
+        float(path[-1]) if is_known else math.nan,
         "cannot be reached in this period: "
         + (
             f"about {len(path) - 1} readmissions are still to come, and avoiding all of them leaves the ERR above the median"
@@ -272,6 +294,10 @@ def break_even(hospital: HospitalToDate, national: National, target: float, chan
     Exact: the best sum of contributions for K avoided readmissions is the min-plus convolution of the measures' paths.
     """
     change = change or Change()
+    is_known = math.isfinite(what_if(hospital, national, change).uncapped)
+    if not is_known and target > 0.0:
+        reason = "payments are unknown, so that no reduction can be aimed at but none at all"
+        return BreakEven(target, None, None, math.nan, reason)
     paths = [contribution_path(hospital, national, measure, change) for measure in MEASURES]
     best, choices = np.zeros(1), []
     for path in paths:
@@ -287,14 +313,14 @@ def break_even(hospital: HospitalToDate, national: National, target: float, chan
         choices.append(chosen)
     reached = np.flatnonzero(np.minimum(best, national.cap) <= target + 1e-15)
     if not reached.size:
-        lowest = float(min(best.min(), national.cap))
+        lowest = float(min(best.min(), national.cap)) if is_known else math.nan
+        remains = f"of {100 * lowest:.3f} %" if is_known else "of unknown size"
         return BreakEven(
             target,
             None,
             None,
             lowest,
-            "cannot be reached in this period: avoiding every readmission still to come "
-            f"leaves a reduction of {100 * lowest:.3f} %",
+            f"cannot be reached in this period: avoiding every readmission still to come leaves a reduction {remains}",
         )
     total_avoided = left = int(reached[0])
     avoid = {}

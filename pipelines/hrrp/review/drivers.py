@@ -142,7 +142,7 @@ def _published(
 
 
 def _since_published(old: PrintedState | None, new: MeasureState) -> dict[str, float | None] | None:
-    if old is None or not math.isfinite(old.err) or new.cases <= 0:
+    if old is None or not math.isfinite(old.err) or new.cases <= 0 or math.isnan(new.contribution()):
         return None
     now = PrintedState(new.cases, new.err(), new.median, new.drg_payment_ratio, new.neutrality_modifier)
     return _parts(change_between_reports(old, now))

@@ -168,7 +168,9 @@ def _side(end: HospitalEnd, draws: Forecast, payments: float) -> dict[str, Any]:
 def break_even_document(start: Starting, target: float | None = None) -> dict[str, Any]:
     """Fewest readmissions to avoid by the end of the period: per measure, for no penalty, for the next 0.1 %, for a target."""
     base = what_if(start.hospital, start.national, Scenario().change)
-    next_tenth = max((math.ceil(base.reduction / TENTH_OF_A_PERCENT - 1e-9) - 1) * TENTH_OF_A_PERCENT, 0.0)
+    next_tenth = 0.0
+    if math.isfinite(base.reduction):
+        next_tenth = max((math.ceil(base.reduction / TENTH_OF_A_PERCENT - 1e-9) - 1) * TENTH_OF_A_PERCENT, 0.0)
     edges = peer_edges(start.hospital, start.national, start.dual_stays) if math.isfinite(start.dual_stays) else []
     at_25 = contribution_at_25_cases(start.hospital, start.national)
     document: dict[str, Any] = {

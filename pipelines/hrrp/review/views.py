@@ -471,17 +471,19 @@ def _waterfall(
 
     All open: the exact contributions on the expected course, the cap, and `chance`: what lies between that course and the middle of
     the distribution (a measure below its peer median earns nothing back, so chance to come adds more than it takes). Else: the open
-    measures, and what the withheld ones and chance leave of the rounded total.
+    measures, and what the withheld ones and chance leave of the rounded total. A measure whose payments are unknown has no bar.
     """
     parts = {measure: end.measures[measure].contribution for measure in place.open_measures}
+    parts = {measure: part for measure, part in parts.items() if math.isfinite(part)}
     whole = total["payment_reduction_median"]
     if not total["coarse"]:
+        is_known = math.isfinite(end.reduction)
         return {
             "parts": parts,
             "closed": None,
-            "cap": end.reduction - end.uncapped,
-            "chance": 0.0 if whole is None else whole - end.reduction,
-            "total": end.reduction if whole is None else whole,
+            "cap": end.reduction - end.uncapped if is_known else 0.0,
+            "chance": 0.0 if whole is None or not is_known else whole - end.reduction,
+            "total": (end.reduction if is_known else None) if whole is None else whole,
             "basis": "the expected course of the rest of the period",
         }
     parts = {measure: round(part, 4) for measure, part in parts.items()}
