@@ -19,7 +19,7 @@ The multiplier sets the penalty beside what was paid for the excess readmissions
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,30 +56,39 @@ class ReadmissionValue:
 
 def value_of_avoiding(
     years: Sequence[YearInputs],
-    shared: Draws,
+    shared: Draws | None,
     margin: float,
     payment_per_readmission: Mapping[str, float] | None = None,
+    measures: Collection[str] = MEASURES,
 ) -> list[ReadmissionValue]:
     """The value of one avoided readmission in each measure, best first.
 
     `years` are the program years whose periods contain the discharge, of one hospital; `margin` the contribution margin of one
-    readmission in dollars; `payment_per_readmission` by measure, for the multiplier.
+    readmission in dollars; `payment_per_readmission` by measure, for the multiplier. Without `shared` draws there is no range (NaN).
     """
     payments = payment_per_readmission or {}
     base = {each.program_year: what_if(each.hospital, each.national, Change()) for each in years}
-    own = own_draws(years[0].hospital.ccn, shared)
-    base_draws = {
-        each.program_year: forecast_hospital(each.hospital, each.national, shared, own=own).draws for each in years
-    }
+    own = None if shared is None else own_draws(years[0].hospital.ccn, shared)
+    base_draws = (
+        {}
+        if shared is None
+        else {
+            each.program_year: forecast_hospital(each.hospital, each.national, shared, own=own).draws for each in years
+        }
+    )
     values = []
     for k, measure in enumerate(MEASURES):
+        if measure not in measures:
+            continue
         change = Change(avoided=tuple(1.0 if other == k else 0.0 for other in range(len(MEASURES))))
         avoided: dict[int, float] = {}
-        drawn = np.zeros(shared.count)
+        drawn = np.full(1, math.nan) if shared is None else np.zeros(shared.count)
         for each in years:
             fewer = what_if(each.hospital, each.national, change)
             dollars = each.hospital.annual_payments
             avoided[each.program_year] = dollars * (base[each.program_year].reduction - fewer.reduction)
+            if shared is None:
+                continue
             fewer_draws = forecast_hospital(each.hospital, each.national, shared, change, own).draws
             drawn += dollars * (base_draws[each.program_year] - fewer_draws)
         known = np.isfinite(drawn).all()

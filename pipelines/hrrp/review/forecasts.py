@@ -18,14 +18,14 @@ def forecast_document(warehouse: Warehouse, program_year: int, ccn: str) -> dict
         place,
     )
     figures = {(measure, figure): (low, median, high) for measure, figure, low, median, high in rows}
-    (penalty,) = warehouse.read(
+    (penalty,) = warehouse.records(
         "select * from result.hospital_penalties where program_year = $year and ccn = $ccn", place
-    ).to_dict(orient="records")
+    )
     to_date = {
         row["measure"]: row
-        for row in warehouse.read(
+        for row in warehouse.records(
             "select * from result.hospital_measures where program_year = $year and ccn = $ccn", place
-        ).to_dict(orient="records")
+        )
     }
     notes = [
         note

@@ -134,7 +134,7 @@ def make_app(settings: Settings) -> Starlette:
 
     Raises UsageError where no run has published results there.
     """
-    published = Published(settings)
+    published = Published(settings, views.prepare)
     page = Page(settings, published)
 
     def on(path: str, handler: Handler) -> Route:
@@ -181,7 +181,10 @@ def _answer(page: Page, request: Request, handler: Handler) -> Response:
     try:
         peer = request.client.host if request.client else None
         viewer = viewer_of(peer, request.headers.getlist(page.settings.user_header), page.settings)
-        return handler(page, request, page.published.current(), viewer)
+        version = page.published.current()
+        if handler in OF_SINGLE_STAYS:
+            return handler(page, request, version, viewer)
+        return _remembered(page, request, version, viewer, handler)
     except RefusedError as refused:
         return page.error(403, "Not for you", refused.reason)
     except views.NotThereError:
@@ -202,6 +205,19 @@ def _answer(page: Page, request: Request, handler: Handler) -> Response:
             "This is a fault of the program. The log of hrrp serve says where it was.",
             viewer,
         )
+
+
+def _remembered(page: Page, request: Request, version: Version, viewer: Viewer, handler: Handler) -> Response:
+    """The answer, from memory where the same was asked of this version by a viewer who sees the same (never one of single stays)."""
+    age = views.freshness(version)
+    key = (request.url.path, request.url.query, viewer, int(age["age_hours"]) if age["is_stale"] else None)
+    found = version.page(key)
+    if found is not None:
+        return Response(found[0], media_type=found[1])
+    answer = handler(page, request, version, viewer)
+    if answer.status_code == 200:
+        version.keep_page(key, bytes(answer.body), answer.headers["content-type"])
+    return answer
 
 
 # ---- views ----
@@ -591,6 +607,9 @@ def stay_export(page: Page, request: Request, version: Version, viewer: Viewer) 
     return Response(
         text, media_type="text/csv; charset=utf-8", headers={"content-disposition": f'attachment; filename="{name}"'}
     )
+
+
+OF_SINGLE_STAYS = (stay_list, stay_page, stay_export)
 
 
 # ---- parts ----

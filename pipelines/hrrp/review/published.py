@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -28,7 +29,8 @@ from hrrp.settings import Settings
 from hrrp.warehouse import Warehouse, open_warehouse
 
 PATIENTS = "review_patients.duckdb"
-KEPT_ANSWERS = 4096
+KEPT_ANSWERS = 8192
+KEPT_PAGES_BYTES = 64_000_000
 OUTCOME_DAYS, FOLLOW_UP_THROUGH = "outcome_days", "follow_up_through"
 
 T = TypeVar("T")
@@ -72,6 +74,8 @@ class Version:
     reference: Reference
     _anchor: ExitStack = field(repr=False)
     _answers: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _pages: OrderedDict[Any, tuple[bytes, str]] = field(default_factory=OrderedDict, repr=False)
+    _pages_bytes: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @contextmanager
@@ -103,6 +107,23 @@ class Version:
                 self._answers.pop(next(iter(self._answers)))
             self._answers[key] = answer
         return answer
+
+    def page(self, key: Any) -> tuple[bytes, str] | None:
+        """A page as it was sent before: its bytes and media type."""
+        with self.lock:
+            found = self._pages.get(key)
+            if found is not None:
+                self._pages.move_to_end(key)
+            return found
+
+    def keep_page(self, key: Any, body: bytes, media_type: str) -> None:
+        """Keep a page for as long as this version lives, those asked for longest ago making room."""
+        with self.lock:
+            if key not in self._pages:
+                self._pages[key] = (body, media_type)
+                self._pages_bytes += len(body)
+            while self._pages_bytes > KEPT_PAGES_BYTES:
+                self._pages_bytes -= len(self._pages.popitem(last=False)[1][0])
 
     def kept(self, key: Any, make: Callable[[], T]) -> T:
         """What `make` gives, made once for this version."""
@@ -154,11 +175,12 @@ def known_spans(
 class Published:
     """The newest version of the results of an output folder; `current` looks whether a run has replaced it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, prepare: Callable[[Version], None] = lambda version: None) -> None:
         # One thread a question: many readers share two cores.
         self.settings = settings.model_copy(update={"threads": 1})
         self.source = review_database(settings)
         self._folder = _own_folder(settings.out)
+        self._prepare = prepare
         self._number = 0
         self._loading = threading.Lock()
         self._identity = _identity(self.source)
@@ -204,7 +226,9 @@ class Published:
                 anchor.enter_context(open_warehouse(each, self.settings, read_only=True))
         try:
             with open_warehouse(path, self.settings, read_only=True) as warehouse:
-                return _read(warehouse, path, patients, self.settings, published_at, anchor)
+                version = _read(warehouse, path, patients, self.settings, published_at, anchor)
+            self._prepare(version)
+            return version
         except Exception:
             anchor.close()
             raise
@@ -335,7 +359,7 @@ def _optional(warehouse: Warehouse, table: str, order: str) -> tuple[dict[str, A
 
 def _records(warehouse: Warehouse, sql: str, values: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], ...]:
     """Rows as dictionaries of plain Python values, missing ones None."""
-    return records(warehouse.read(sql, values))
+    return tuple(warehouse.records(sql, values))
 
 
 def records(table: pd.DataFrame) -> tuple[dict[str, Any], ...]:

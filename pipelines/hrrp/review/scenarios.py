@@ -66,10 +66,13 @@ def starting(warehouse: Warehouse, reference: Reference, ccn: str, program_year:
 
     Raises UsageError naming the hospitals and years that there are, where the one asked for is not among them.
     """
-    rows = warehouse.read(
-        "select * from result.forecast_inputs where program_year = $year and ccn = $ccn order by measure",
-        {"year": program_year, "ccn": ccn},
-    ).to_dict(orient="records")
+    rows = [
+        {name: math.nan if value is None else value for name, value in row.items()}
+        for row in warehouse.records(
+            "select * from result.forecast_inputs where program_year = $year and ccn = $ccn order by measure",
+            {"year": program_year, "ccn": ccn},
+        )
+    ]
     if not rows:
         years = [
             str(year)

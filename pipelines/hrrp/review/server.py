@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +19,7 @@ from hrrp.review.views import warm
 from hrrp.settings import Settings
 
 STOP_SECONDS = 5
+SWITCH_SECONDS = 0.001
 WAITING_CONNECTIONS = 128
 
 
@@ -27,6 +29,8 @@ def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int
     Raises UsageError where no run has published results, or the port is taken.
     """
     app = make_app(settings)
+    # A new version is read beside the requests; none waits long for its turn.
+    sys.setswitchinterval(SWITCH_SECONDS)
     listener = _listen(host, port)
     taken = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host

@@ -23,13 +23,14 @@ from hrrp.program import MEASURES
 from hrrp.review.figures import day
 from hrrp.review.forecasts import forecast_document
 from hrrp.review.levels import blurred, open_only
-from hrrp.review.published import Hospital, Version, records
+from hrrp.review.published import Hospital, Version
 from hrrp.review.reports import stand_in_years, stand_ins
 from hrrp.review.scenarios import Starting, break_even_document, scenario_document, starting
 from hrrp.review.suppression import (
     EVERYTHING,
     HIDDEN,
     HIGHEST,
+    LOWEST,
     Disclosure,
     Hidden,
     Intervals,
@@ -39,7 +40,6 @@ from hrrp.review.suppression import (
     hide_measure,
     hide_total,
     is_small,
-    pooled,
     shown_share,
 )
 from hrrp.review.viewers import Viewer
@@ -48,8 +48,7 @@ PAGE_ROWS = 50
 STALE_AFTER = timedelta(hours=48)
 MARGIN = "readmission_margin_usd"
 DAYS_A_YEAR = 365.25
-# The exact values of `value_of_avoiding` do not depend on its draws; where no range is shown a few do.
-FEW_DRAWS = 100
+YEARS_OVER_65 = "years_over_65"
 SORTS = ("name", "state", "likely", "chance", "dollars")
 # Below so many expected readmissions in twelve months a sparkline shows chance alone.
 FEWEST_EXPECTED = 5.0
@@ -229,13 +228,15 @@ def _trends(version: Version, viewer: Viewer, ccns: Sequence[str]) -> dict[str, 
     found = {ccn: version.recall(("trend", viewer.patient_level, ccn)) for ccn in ccns}
     missing = [ccn for ccn, trends in found.items() if trends is None]
     if missing:
+        names = {f"ccn{k}": ccn for k, ccn in enumerate(missing)}
         with version.open() as warehouse:
-            table = warehouse.read(
-                "select * from result.rolling_measures where list_contains($ccns, ccn) order by ccn, measure, month",
-                {"ccns": missing},
+            table = warehouse.records(
+                f"select * from result.rolling_measures where ccn in ({', '.join(f'${name}' for name in names)}) "  # noqa: S608
+                "order by ccn, measure, month",
+                names,
             )
         rows: dict[str, list[dict[str, Any]]] = {ccn: [] for ccn in missing}
-        for row in records(table):
+        for row in table:
             rows[row["ccn"]].append(row)
         with version.lock:
             for ccn in missing:
@@ -252,7 +253,7 @@ def _windows(rows: Sequence[Mapping[str, Any]], seen: Disclosure) -> dict[str, l
     for measure, windows in by_measure.items():
         kept = []
         for window in reversed(windows):
-            last = window["month"].date()
+            last = window["month"]
             start, end = _next_month(last.replace(year=last.year - 1)), _next_month(last)
             cases, readmissions = int(window["index_admissions"]), int(window["readmissions"])
             if cases and seen.admit_window(measure, start, end, cases, readmissions):
@@ -382,12 +383,10 @@ def _hospital(place: Place) -> dict[str, Any]:
     version, hospital, year = place.version, place.hospital, place.program_year
     with version.open() as warehouse:
         forecast = forecast_document(warehouse, year, hospital.ccn)
-        ledger = records(
-            warehouse.read(
-                "select as_of, measure, figure, low, median, high from result.forecast_ledger "
-                "where program_year = $year and ccn = $ccn order by as_of",
-                {"year": year, "ccn": hospital.ccn},
-            )
+        ledger = warehouse.records(
+            "select as_of, measure, figure, low, median, high from result.forecast_ledger "
+            "where program_year = $year and ccn = $ccn order by as_of",
+            {"year": year, "ccn": hospital.ccn},
         )
         stays = _dual_windows(warehouse, place)
     total = total_of_year(hospital, year, place.viewer)
@@ -569,8 +568,8 @@ def _changes(ledger: Sequence[Mapping[str, Any]], place: Place) -> dict[str, Any
         return coarse_chance(value) if coarse else value
 
     return {
-        "before": before.date(),
-        "now": now.date(),
+        "before": before,
+        "now": now,
         "nights": len(nights),
         "coarse": coarse,
         "reduction": [reduction(before), reduction(now)],
@@ -578,7 +577,7 @@ def _changes(ledger: Sequence[Mapping[str, Any]], place: Place) -> dict[str, Any
         "errs": {}
         if coarse
         else {measure: [by_place.get((night, measure, "err")) for night in (before, now)] for measure in MEASURES},
-        "series": [{"as_of": night.date(), "likely": reduction(night), "chance": chance(night)} for night in nights],
+        "series": [{"as_of": night, "likely": reduction(night), "chance": chance(night)} for night in nights],
     }
 
 
@@ -587,10 +586,11 @@ def break_even_view(place: Place) -> dict[str, Any]:
 
     def make() -> dict[str, Any]:
         document = break_even_document(place.start())
-        with place.version.open() as warehouse:
-            if isinstance(_dual_windows(warehouse, place)["dual_proportion"], Hidden):
-                # How far the next cut is would give the stays with full Medicaid away.
-                document["peer_group_edges"] = []
+        if document["peer_group_edges"]:
+            with place.version.open() as warehouse:
+                if isinstance(_dual_windows(warehouse, place)["dual_proportion"], Hidden):
+                    # How far the next cut is would give the stays with full Medicaid away.
+                    document["peer_group_edges"] = []
         for measure in place.closed_measures:
             document["measures"][measure] = dict.fromkeys(document["measures"][measure], HIDDEN)
         document["of_measures"] = list(place.open_measures)
@@ -613,8 +613,9 @@ def worth_view(place: Place, *, ranges: bool) -> dict[str, Any]:
             periods = version.rules(year).periods
             days = sum((period.end - period.start).days + 1 for period in periods)
             inputs.append(YearInputs(year, start.hospital, start.national, days / DAYS_A_YEAR))
-        shared = national_draws(version.settings.draws if ranges else FEW_DRAWS, version.settings.seed)
-        values = value_of_avoiding(inputs, shared, float(margin.value)) if inputs else []
+        # Without ranges nothing is drawn: the value itself is exact.
+        shared = national_draws(version.settings.draws, version.settings.seed) if ranges else None
+        values = value_of_avoiding(inputs, shared, float(margin.value), None, measures) if inputs else []
         return {
             "years": years,
             "margin_usd": float(margin.value),
@@ -631,7 +632,6 @@ def worth_view(place: Place, *, ranges: bool) -> dict[str, Any]:
                     "reason": value.reason,
                 }
                 for value in values
-                if value.measure in measures
             ],
         }
 
@@ -693,28 +693,23 @@ def _measure(place: Place, measure: str) -> dict[str, Any]:
             {"measure": measure, "ccn": hospital.ccn},
         )
         meanings = dict(warehouse.rows("select reason, meaning from reference.reason_codes order by position"))
-        model = records(
-            warehouse.read(
-                "select term, kind, value, standard_error, basis, model_program_year, source from risk.model_in_force "
-                "where program_year = $year and measure = $measure",
-                {"year": year, "measure": measure},
-            )
+        model = warehouse.records(
+            "select term, kind, value, standard_error, basis, model_program_year, source from risk.model_in_force "
+            "where program_year = $year and measure = $measure",
+            {"year": year, "measure": measure},
         )
-        prevalence = records(
-            warehouse.read("select * from result.risk_factor_prevalence where measure = $measure", {"measure": measure})
+        prevalence = warehouse.records(
+            "select * from result.risk_factor_prevalence where measure = $measure and ccn = $ccn",
+            {"measure": measure, "ccn": hospital.ccn},
         )
-        variables = records(
-            warehouse.read(
-                "select variable_key, report_label, type, confidence from reference.risk_variables "
-                "where measure = $measure order by report_order",
-                {"measure": measure},
-            )
+        variables = warehouse.records(
+            "select variable_key, report_label, type, confidence from reference.risk_variables "
+            "where measure = $measure order by report_order",
+            {"measure": measure},
         )
-        tenths = records(
-            warehouse.read(
-                "select * from result.calibration where program_year = $year and measure = $measure order by tenth",
-                {"year": year, "measure": measure},
-            )
+        tenths = warehouse.records(
+            "select * from result.calibration where program_year = $year and measure = $measure order by tenth",
+            {"year": year, "measure": measure},
         )
         fit = warehouse.rows(
             "select c_statistic from result.discrimination where program_year = $year and measure = $measure",
@@ -790,15 +785,22 @@ def _factors(
 ) -> list[dict[str, Any]]:
     """Coefficients with the hospital's own share of admissions and that of all hospitals of the run."""
     coefficients = {row["term"]: row for row in model if row["kind"] == "coefficient"}
-    by_key: dict[str, list[Mapping[str, Any]]] = {}
-    for row in prevalence:
-        by_key.setdefault(row["variable_key"], []).append(row)
+    of_hospital = {row["variable_key"]: row for row in prevalence}
+    of_run = _run_prevalence(place, measure)
+    exact, state = place.viewer.patient_level, _whole_state(place.version, place.hospital.ccn, place.viewer, measure)
     factors = []
     for variable in variables:
         key = variable["variable_key"]
-        rows = by_key.get(key, [])
-        is_years = key == "years_over_65"
-        own, run = _mean_years(place, rows, measure) if is_years else _shares(place, rows, measure)
+        row = of_hospital.get(key)
+        is_years = key == YEARS_OVER_65
+        own: Any = None
+        if row is not None and is_years:
+            # Mean age over 65: no count of patients, shown where the measure is.
+            own = round(row["mean_value"], 1) if exact or state is Shown.OPEN else HIDDEN
+        elif row is not None:
+            with_factor, admissions = int(row["with_factor"]), int(row["index_admissions"])
+            own = with_factor / admissions if exact else shown_share(with_factor, admissions, state)
+        run = of_run.get(key)
         found = coefficients.get(key)
         factors.append(
             {
@@ -832,43 +834,57 @@ def _whole_state(version: Version, ccn: str, viewer: Viewer, measure: str) -> Sh
     return Shown.OPEN if any(each is Shown.OPEN for each in states) else Shown.WITHHELD
 
 
-def _shares(place: Place, rows: Sequence[Mapping[str, Any]], measure: str) -> tuple[Any, Any]:
-    exact = place.viewer.patient_level
-    own: Any = None
-    shown, parts, totals = [], [], []
-    for row in rows:
-        with_factor, admissions = int(row["with_factor"]), int(row["index_admissions"])
-        state = (
-            _whole_state(place.version, row["ccn"], place.viewer, measure)
-            if row["ccn"] in place.version.hospitals
-            else Shown.OPEN
-        )
-        share = with_factor / admissions if exact else shown_share(with_factor, admissions, state)
-        if row["ccn"] == place.hospital.ccn:
-            own = share
-        shown.append(not isinstance(share, Hidden))
-        parts.append(with_factor)
-        totals.append(admissions)
-    if not rows:
-        return None, None
-    together = pooled(parts, shown)
-    run = HIDDEN if together is None or is_small(together) else together / sum(totals)
-    return own, run if exact or isinstance(run, Hidden) else round(run, 2)
+def _run_prevalence(place: Place, measure: str) -> dict[str, Any]:
+    """By risk factor the share of all admissions of the run that have it (mean years over 65), HIDDEN where it would give a hidden
+    part away: the parts not shown must be none, or at least two and no small cell together."""
+    version, exact = place.version, place.viewer.patient_level
 
-
-def _mean_years(place: Place, rows: Sequence[Mapping[str, Any]], measure: str) -> tuple[Any, Any]:
-    """Mean age over 65: no count of patients, shown where the measure is."""
-    own: Any = None
-    for row in rows:
-        if row["ccn"] == place.hospital.ccn:
-            open_here = (
-                place.viewer.patient_level
-                or _whole_state(place.version, row["ccn"], place.viewer, measure) is Shown.OPEN
+    def make() -> dict[str, Any]:
+        with version.open() as warehouse:
+            table = warehouse.read(
+                "select variable_key, ccn, with_factor, index_admissions, mean_value from result.risk_factor_prevalence "
+                "where measure = $measure",
+                {"measure": measure},
             )
-            own = round(row["mean_value"], 1) if open_here else HIDDEN
-    total = sum(row["index_admissions"] for row in rows)
-    mean = sum(row["mean_value"] * row["index_admissions"] for row in rows) / total if total else None
-    return own, None if mean is None else round(mean, 1)
+        opened = {
+            ccn: ccn not in version.hospitals or _whole_state(version, ccn, place.viewer, measure) is Shown.OPEN
+            for ccn in table["ccn"].unique()
+        }
+        having, admissions = table["with_factor"], table["index_admissions"]
+        small = sum(each.between(LOWEST, HIGHEST) for each in (having, admissions, admissions - having)) > 0
+        hidden = ~table["ccn"].map(opened).astype(bool) | small
+        summed = (
+            table.assign(hidden=hidden, in_hidden=having.where(hidden, 0), years=table["mean_value"] * admissions)
+            .groupby("variable_key")[["with_factor", "index_admissions", "hidden", "in_hidden", "years"]]
+            .sum()
+        )
+        found: dict[str, Any] = {}
+        for key, row in zip(summed.index, summed.to_dict(orient="records"), strict=True):
+            if key == YEARS_OVER_65:
+                found[key] = round(row["years"] / row["index_admissions"], 1) if row["index_admissions"] else None
+            elif exact:
+                found[key] = row["with_factor"] / row["index_admissions"]
+            elif (row["hidden"] and (row["hidden"] < 2 or row["in_hidden"] <= 2 * HIGHEST)) or is_small(
+                row["with_factor"]
+            ):
+                found[key] = HIDDEN
+            else:
+                found[key] = round(row["with_factor"] / row["index_admissions"], 2)
+        return found
+
+    return version.kept(("prevalence", exact, measure), make)
+
+
+def prepare(version: Version) -> None:
+    """Work out what every viewer's pages need of all hospitals, before a new version takes the place of the last one."""
+    local = Viewer()
+    for year in version.years:
+        system_view(version, local, program_year=year)
+    first = next(iter(version.hospitals.values()))
+    place = Place(version, local, first, min(first.totals))
+    for measure in MEASURES:
+        _run_prevalence(place, measure)
+    method_view(version, local)
 
 
 def _gaps(warehouse: Any, place: Place, key: Mapping[str, Any], state: Shown) -> list[dict[str, Any]]:
@@ -877,14 +893,12 @@ def _gaps(warehouse: Any, place: Place, key: Mapping[str, Any], state: Shown) ->
         "select 1 from duckdb_tables() where schema_name = 'result' and table_name = 'documentation_gaps'"
     ):
         return []
-    rows = records(
-        warehouse.read(
-            "select gaps.variable_key, report_label, by_history_alone, index_admissions, expected_difference "
-            "from result.documentation_gaps as gaps inner join reference.risk_variables using (measure, variable_key) "
-            "where program_year = $year and measure = $measure and ccn = $ccn and by_history_alone > 0 "
-            "order by abs(expected_difference) desc limit 8",
-            dict(key),
-        )
+    rows = warehouse.records(
+        "select gaps.variable_key, report_label, by_history_alone, index_admissions, expected_difference "
+        "from result.documentation_gaps as gaps inner join reference.risk_variables using (measure, variable_key) "
+        "where program_year = $year and measure = $measure and ccn = $ccn and by_history_alone > 0 "
+        "order by abs(expected_difference) desc limit 8",
+        dict(key),
     )
     if place.viewer.patient_level:
         return list(rows)
