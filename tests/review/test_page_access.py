@@ -385,7 +385,7 @@ def test_an_unexpected_failure_shows_no_trace(
         raise ValueError(f"{CANARY}S000000001")
 
     monkeypatch.setattr("hrrp.review.views.system_view", fail)
-    answer = local.get("/")
+    answer = local.get("/?name=never-asked-before")
     assert answer.status_code == 500
     assert CANARY not in answer.text + caplog.text
     assert "Traceback" not in answer.text

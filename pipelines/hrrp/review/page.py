@@ -170,6 +170,8 @@ def make_app(settings: Settings) -> Starlette:
         )
 
     app = Starlette(routes=routes, exception_handlers={404: not_found, 405: not_found})
+    # An address with a slash too many is no address of the page; nothing is sent elsewhere.
+    app.router.redirect_slashes = False
     app.state.published = published
     app.add_middleware(Guard, allowed_hosts=settings.allowed_hosts)
     return app
@@ -210,7 +212,12 @@ def _answer(page: Page, request: Request, handler: Handler) -> Response:
 def _remembered(page: Page, request: Request, version: Version, viewer: Viewer, handler: Handler) -> Response:
     """The answer, from memory where the same was asked of this version by a viewer who sees the same (never one of single stays)."""
     age = views.freshness(version)
-    key = (request.url.path, request.url.query, viewer, int(age["age_hours"]) if age["is_stale"] else None)
+    key = (
+        request.scope["path"],
+        request.scope["query_string"],
+        viewer,
+        int(age["age_hours"]) if age["is_stale"] else None,
+    )
     found = version.page(key)
     if found is not None:
         return Response(found[0], media_type=found[1])

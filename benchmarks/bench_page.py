@@ -1,0 +1,233 @@
+"""How long the page takes under load: 20 readers at once on the results of a nation, while new versions are being published.
+
+    hrrp simulate --hospitals 3000 --stays 1000000 --seed 2026 --out nation-extract
+    HRRP_PUBLISH_PATIENTS=true hrrp run --data nation-extract --out nation
+    .venv/bin/python benchmarks/bench_page.py nation [--seconds 60] [--pause 1.0] [--publish-every 20]
+
+Readers take turns through the views, each time of a hospital, program year and measure drawn anew, so that most pages have not been
+asked for before. With --pause each waits that long on average between two pages (exponentially distributed), as people do; with 0 each
+asks as soon as it has its answer. The page is `hrrp serve` in a process of its own, behind a pretended proxy on this machine, so that
+single stays are among the views. Publishing copies the review database and puts the copy in its place with one rename.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+READERS = 20
+MEASURES = ("AMI", "COPD", "HF", "PN", "CABG", "THA_TKA")
+USER = "reader"
+SETTINGS = """
+trusted_proxies = ["127.0.0.1"]
+publish_patients = true
+[users.reader]
+hospitals = "all"
+level = "{level}"
+"""
+Timings = dict[str, list[float]]
+
+
+class Reader:
+    """One connection, one page after the other."""
+
+    def __init__(self, port: int, seed: int, hospitals: list[str], years: list[int], patient_level: bool) -> None:
+        self.port, self.random = port, random.Random(seed)
+        self.hospitals, self.years, self.patient_level = hospitals, years, patient_level
+        self.timings: Timings = defaultdict(list)
+        self.statuses: dict[int, int] = defaultdict(int)
+
+    async def read(self, until: float, pause: float, warm: float) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        await asyncio.sleep(self.random.random() * min(pause, 1.0))
+        while time.perf_counter() < until:
+            for view, path in self.visit():
+                started = time.perf_counter()
+                status = await ask(reader, writer, path)
+                taken = time.perf_counter() - started
+                if started > warm:
+                    self.timings[view].append(taken)
+                    self.statuses[status] += 1
+                if pause:
+                    await asyncio.sleep(self.random.expovariate(1.0 / pause))
+                if time.perf_counter() >= until:
+                    break
+        writer.close()
+
+    def visit(self) -> list[tuple[str, str]]:
+        ccn, year, measure = (
+            self.random.choice(self.hospitals),
+            self.random.choice(self.years),
+            self.random.choice(MEASURES),
+        )
+        place = f"/hospitals/{ccn}/{year}"
+        pages = [
+            (
+                "system",
+                f"/?year={year}&page={self.random.randint(1, 60)}&sort={self.random.choice(['-likely', 'name', '-chance'])}",
+            ),
+            ("system, filtered", f"/?name={ccn[:3]}"),
+            ("hospital", place),
+            ("what-if", f"{place}/what-if?dual=0.{self.random.randint(1, 9)}"),
+            ("what-if as JSON", f"{place}/what-if.json?dual=0.{self.random.randint(1, 99):02d}"),
+            ("worth", f"{place}/worth"),
+            ("measure", f"{place}/measures/{measure}"),
+            ("method and data", "/method"),
+        ]
+        if self.patient_level:
+            pages += [("stays", f"{place}/stays?sort={self.random.choice(['-discharge', 'age', '-risk'])}")]
+        return pages
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> int:
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-User: {USER}\r\n\r\n".encode())
+    await writer.drain()
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head, re.I)
+    assert length is not None, head
+    await reader.readexactly(int(length[1]))
+    return int(head.split(b" ", 2)[1])
+
+
+async def publish(out: Path, every: float, until: float) -> int:
+    """Put a copy of the review database in its place again and again, as a run does at its end; how often."""
+    times, source = 0, out / "review.duckdb"
+    while every and time.perf_counter() + every < until:
+        await asyncio.sleep(every)
+        partial = source.with_suffix(".part")
+        await asyncio.to_thread(shutil.copyfile, source, partial)
+        partial.replace(source)
+        times += 1
+    return times
+
+
+async def measure(
+    port: int, out: Path, arguments: argparse.Namespace, hospitals: list[str], years: list[int]
+) -> tuple[list[Reader], int]:
+    readers = [Reader(port, seed, hospitals, years, arguments.level == "patient") for seed in range(READERS)]
+    begun = time.perf_counter()
+    until = begun + arguments.warm + arguments.seconds
+    *_, published = await asyncio.gather(
+        *(reader.read(until, arguments.pause, begun + arguments.warm) for reader in readers),
+        publish(out, arguments.publish_every, until),
+    )
+    return readers, published
+
+
+def report(readers: list[Reader], published: int, seconds: float, memory: float) -> dict[str, Any]:
+    together: Timings = defaultdict(list)
+    for reader in readers:
+        for view, timings in reader.timings.items():
+            together[view] += timings
+    together["all"] = [each for timings in list(together.values()) for each in timings]
+    statuses: dict[int, int] = defaultdict(int)
+    for reader in readers:
+        for status, times in reader.statuses.items():
+            statuses[status] += times
+    print(f"{'view':18s} {'pages':>6s} {'median':>8s} {'p99':>8s} {'worst':>8s}  (ms)")
+    views = {}
+    for view, timings in together.items():
+        ordered = sorted(timings)
+        p99 = ordered[min(int(len(ordered) * 0.99), len(ordered) - 1)]
+        views[view] = {"pages": len(ordered), "median_ms": statistics.median(ordered) * 1e3, "p99_ms": p99 * 1e3}
+        print(
+            f"{view:18s} {len(ordered):6d} {statistics.median(ordered) * 1e3:8.1f} {p99 * 1e3:8.1f} {ordered[-1] * 1e3:8.1f}"
+        )
+    rate = len(together["all"]) / seconds
+    print(
+        f"{rate:.1f} pages a second; published {published} times; answers {dict(statuses)}; memory of the page {memory:.0f} MB"
+    )
+    return {"views": views, "pages_a_second": rate, "published": published, "statuses": dict(statuses)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder of a run")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--warm", type=float, default=5.0, help="seconds that are not counted")
+    parser.add_argument("--pause", type=float, default=1.0, help="mean seconds between two pages of a reader; 0: none")
+    parser.add_argument("--publish-every", type=float, default=20.0, help="seconds between two new versions; 0: none")
+    parser.add_argument("--level", choices=["aggregate", "patient"], default="aggregate")
+    parser.add_argument("--json", type=Path, help="write the figures there too")
+    arguments = parser.parse_args()
+    packages = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "starlette", "uvicorn", "jinja2"))
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}")
+    with tempfile.TemporaryDirectory(prefix="bench-page-", dir=arguments.out.parent) as folder:
+        out = Path(folder) / "out"
+        out.mkdir()
+        for name in ("review.duckdb", "review_patients.duckdb"):
+            if (arguments.out / name).exists():
+                shutil.copyfile(arguments.out / name, out / name)
+        settings = Path(folder) / "hrrp.toml"
+        settings.write_text(SETTINGS.format(level=arguments.level), encoding="utf-8")
+        served = subprocess.Popen(
+            [sys.executable, "-m", "hrrp", "serve", "--out", str(out), "--port", "0", "--json"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "HRRP_SETTINGS": str(settings), "OPENBLAS_NUM_THREADS": "1"},
+        )
+        try:
+            assert served.stdout is not None
+            ready = json.JSONDecoder()
+            text = ""
+            while True:
+                text += served.stdout.readline()
+                try:
+                    document, _ = ready.raw_decode(text)
+                    break
+                except ValueError:
+                    continue
+            port = int(document["url"].rsplit(":", 1)[1])
+            hospitals, years = places(out)
+            print(
+                f"{len(hospitals):,} hospitals, FY{years}; {READERS} readers, pause {arguments.pause} s, {arguments.level} level"
+            )
+            readers, published = asyncio.run(measure(port, out, arguments, hospitals, years))
+            memory = resident(served.pid)
+        finally:
+            served.terminate()
+            served.wait(30)
+        found = report(readers, published, arguments.seconds, memory)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
+
+
+def places(out: Path) -> tuple[list[str], list[int]]:
+    import duckdb
+
+    with duckdb.connect(str(out / "review.duckdb"), read_only=True) as database:
+        hospitals = [
+            ccn
+            for (ccn,) in database.execute("select distinct ccn from result.hospital_penalties order by 1").fetchall()
+        ]
+        years = [
+            year
+            for (year,) in database.execute("select program_year from intake.run_program_years order by 1").fetchall()
+        ]
+    return hospitals, years
+
+
+def resident(process: int) -> float:
+    """Memory of a process in MB, where the system tells."""
+    status = Path(f"/proc/{process}/status")
+    found = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
+    return int(found[1]) / 1e3 if found else float("nan")
+
+
+if __name__ == "__main__":
+    main()
