@@ -449,6 +449,10 @@ def _number(text: str, name: str, lowest: float, highest: float) -> float | None
     return value
 
 
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"\s*-?\d+(\.\d+)?(e-?\d+)?\s*", text, re.ASCII) is not None
+
+
 def _scenario_answer(place: views.Place, scenario: Scenario) -> dict[str, Any]:
     try:
         return views.what_if_view(place, scenario)
@@ -483,7 +487,8 @@ def what_if(page: Page, request: Request, version: Version, viewer: Viewer) -> R
         for label, side in sides
         if all(charts.known(each) for each in (side["payment_reduction"], *side["payment_reduction_interval"]))
     ]
-    fields = {name: value[:20] for name, value in query.items() if value.strip()}
+    # A field that is no number cannot be shown in a field of numbers; the message names it.
+    fields = {name: value[:20] for name, value in query.items() if _is_number(value)}
     return page.render(
         "what_if.html",
         viewer,
