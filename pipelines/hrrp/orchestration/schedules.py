@@ -7,12 +7,13 @@ from pathlib import Path
 import dagster as dg
 
 from hrrp.orchestration.assets import FRESH_TAG
+from hrrp.orchestration.reports import REPORTS
 from hrrp.settings import Settings
 
 # Every table, afresh. Also what `hrrp run` executes, so both kinds of run stand in one history.
 pipeline = dg.define_asset_job(
     "pipeline",
-    selection=dg.AssetSelection.all(),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(REPORTS),
     tags={FRESH_TAG: "true"},
     description="Every table from the extract to the published files, with all checks.",
 )

@@ -133,9 +133,11 @@ class _Writer:
         if lines > 1:
             sheet.set_row(row - 1, LINE_HEIGHT * lines + 3.0)
 
-    def _headings(self, sheet: Any, row: int, headings: Iterable[str], height: int = 48) -> None:
+    def _headings(
+        self, sheet: Any, row: int, headings: Iterable[str], height: int = 48, figures: str = "right"
+    ) -> None:
         for column, heading in enumerate(headings, start=1):
-            side = "left" if column == 1 else "right"
+            side = "left" if column == 1 else figures
             style = self._style(
                 bold=True, text_wrap=True, bg_color=HEAD, align=side, valign="bottom", bottom=2, bottom_color=INK
             )
@@ -208,8 +210,7 @@ class _Writer:
         if with_patients:
             rows += [(STAY_SHEETS[m], f"{REPORT_NAMES[m]}: every stay that was judged") for m in MEASURES]
         rows.append((NOTES, "Stand-ins, missing inputs and choices of less than high confidence"))
-        self._headings(sheet, FIRST_ROW, ("Sheet", "What it holds"), 20)
-        self._put(sheet, FIRST_ROW, 2, "What it holds", self._style(bold=True, bg_color=HEAD, bottom=2))
+        self._headings(sheet, FIRST_ROW, ("Sheet", "What it holds"), 20, figures="left")
         for row, (name, text) in enumerate(rows, start=FIRST_ROW + 1):
             link = self._body(font_color="#0B5CAD", underline=1)
             sheet.write_url(row - 1, 0, f"internal:'{name}'!A1", link, name)
@@ -547,8 +548,8 @@ class _Writer:
     def _stays(self, measure: str, rows: pd.DataFrame) -> None:
         title = f"Table {MEASURES.index(measure) + 3}: Stays of {REPORT_NAMES[measure]} (protected health information)"
         sheet = self._sheet(STAY_SHEETS[measure], title, [16] * len(STAYS))
-        self._headings(sheet, FIRST_ROW, STAYS.values(), 64)
-        text, day = self._body(), self._body("yyyy-mm-dd", align="right")
+        self._headings(sheet, FIRST_ROW, STAYS.values(), 64, figures="left")
+        text, day = self._body(), self._body("yyyy-mm-dd", align="left")
         for row, stay in enumerate(rows[list(STAYS)].itertuples(index=False), start=FIRST_ROW):
             for column, value in enumerate(stay):
                 if value is None or pd.isna(value):
