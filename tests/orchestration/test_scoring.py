@@ -82,6 +82,16 @@ def test_notes_say_what_own_discharges_cannot_see(warehouse: Warehouse) -> None:
     assert notes.elsewhere(warehouse, Settings(), reference) == []
 
 
+def test_a_running_period_without_the_year_before_is_named(warehouse: Warehouse) -> None:
+    _run(warehouse, END)
+    reference = Reference()
+    for years, year, said in (([2028, 2029], 2029, False), ([2029], 2029, True), ([2028], 2028, False)):
+        warehouse.write("intake.run_program_years", pd.DataFrame({"program_year": years}), {"program_year": "integer"})
+        found = notes.history(warehouse, Settings(), reference, year)
+        assert bool(found) is said
+        assert all("FY2028 is not part of this run" in note for note in found)
+
+
 def test_a_last_month_that_is_not_complete_is_named(warehouse: Warehouse) -> None:
     _run(warehouse, END)
     steady = [END - timedelta(days=day % 210) for day in range(210 * 3)]

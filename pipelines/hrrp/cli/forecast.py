@@ -108,8 +108,10 @@ def headline(document: dict[str, Any]) -> str:
         money = f"likely {percent(document['payment_reduction_median'])} ({percent(low)} to {percent(high)})"
         if document["penalty_usd_median"] is not None:
             money += f", about {dollars(document['penalty_usd_median'])}"
-    likely = chance(document["chance_of_penalty"])
-    return f"FY{year}: {money}; {likely} chance of a penalty; {passed} of the period is over"
+    likely = f"{chance(document['chance_of_penalty'])} chance of a penalty"
+    if (document["chance_of_cap"] or 0.0) >= 0.005:
+        likely += f", {chance(document['chance_of_cap'])} of the cap"
+    return f"FY{year}: {money}; {likely}; {passed} of the period is over"
 
 
 def _print(document: dict[str, Any]) -> None:

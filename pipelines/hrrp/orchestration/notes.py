@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from hrrp.orchestration.scoring import program_years, readmissions_elsewhere
+from hrrp.orchestration.scoring import last_known_day, program_years, readmissions_elsewhere
 from hrrp.program import MEASURES, Published, Reference
 from hrrp.settings import Settings
 from hrrp.warehouse import Warehouse
@@ -42,7 +42,14 @@ def result_notes(warehouse: Warehouse, settings: Settings, reference: Reference)
     rows = []
     for year in program_years(warehouse):
         found = stand_ins(reference, year) + variances(warehouse, year) + extract + skipped
-        found += unseen + calibrations + money(warehouse, year) + lists + choices
+        found += (
+            history(warehouse, settings, reference, year)
+            + unseen
+            + calibrations
+            + money(warehouse, year)
+            + lists
+            + choices
+        )
         if rejected[1]:
             found.append(f"{rejected[1]:,} of {rejected[0]:,} rows read are in staging.rejects")
         rows += [{"program_year": year, "position": k, "note": note} for k, note in enumerate(dict.fromkeys(found), 1)]
@@ -69,6 +76,18 @@ def variances(warehouse: Warehouse, year: int) -> list[str]:
             "select measure, value, source from risk.model_in_force where kind = 'variance' and program_year = $year order by 1",
             {"year": year},
         )
+    ]
+
+
+def history(warehouse: Warehouse, settings: Settings, reference: Reference, year: int) -> list[str]:
+    """Whether what lies before a period that still runs is part of this run."""
+    if year - 1 in program_years(warehouse):
+        return []
+    if last_known_day(warehouse, settings, reference) >= reference.program_year(year).end:
+        return []
+    return [
+        f"FY{year - 1} is not part of this run: the forecast of FY{year} knows nothing of the admissions, results and payments before "
+        "its period; the program years being earned, run together, know more"
     ]
 
 
