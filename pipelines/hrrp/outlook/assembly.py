@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hrrp.outlook.forecast import (
     Forecast,
@@ -32,6 +33,8 @@ from hrrp.program import MEASURES, Period, Reference
 
 Row = tuple[int, str, str | None, str, float, float, float]
 
+# The ordinal (date.toordinal) of the day that numpy counts days from.
+EPOCH = date(1970, 1, 1).toordinal()
 # Forecasts (hospitals times program years) from which compiling the draws pays.
 WORTH_COMPILING = 500
 # How far a hospital's DRG payment ratio still moves in relative terms from the start of a period to its end.
@@ -63,13 +66,13 @@ class Known:
 
 def forecast_inputs(known: Known, reference: Reference) -> pd.DataFrame:
     """One row per program year, hospital and measure: everything that a forecast or a what-if starts from."""
-    stays = known.stays.assign(day=pd.to_datetime(known.stays["discharge_date"]))
-    of_year: dict[Any, pd.DataFrame] = dict(iter(stays.groupby(["program_year", "measure", "ccn"], sort=False)))
+    stays = known.stays
+    of_year = _admissions(stays, ["program_year", "measure", "ccn"])
     # Volumes and earlier results look back beyond the period: an admission that counts in several years is one admission. Years that
     # count Medicare Advantage have more of them than years that do not, so each kind of year has a history of its own.
     counts_advantage = {year: reference.program_year(year).medicare_advantage for year in known.years}
     histories = {
-        kind: _Histories.of(stays[stays["program_year"].map(counts_advantage) == kind], known.last_known)
+        kind: _Histories(stays[stays["program_year"].map(counts_advantage) == kind], known.last_known)
         for kind in set(counts_advantage.values())
     }
     scored = {
@@ -89,11 +92,12 @@ def forecast_inputs(known: Known, reference: Reference) -> pd.DataFrame:
             proportion, error, dual_stays = _dual(duals, year, ccn, shares)
             for measure in MEASURES:
                 row = scored[year, measure, ccn]
-                table = of_year.get((year, measure, ccn))
+                own = of_year.get((year, measure, ccn))
                 unseen, unseen_se = known.elsewhere.get(measure, (0.0, 0.0))
-                earlier, admissions = history.rows.get((measure, ccn)), history.admissions(measure, ccn)
-                prior_mean, prior_variance = _prior(earlier, periods, float(row["tau2"]), unseen)
-                volume = admissions.project(periods)
+                prior_mean, prior_variance = _prior(
+                    history.known.get((measure, ccn)), periods, float(row["tau2"]), unseen
+                )
+                volume = history.volumes(measure, ccn).project(periods)
                 ratio = ratios[ccn, measure] = _blended(
                     float(row["drg_payment_ratio"]), ratios.get((ccn, measure), np.nan), share
                 )
@@ -102,7 +106,7 @@ def forecast_inputs(known: Known, reference: Reference) -> pd.DataFrame:
                         "program_year": year,
                         "ccn": ccn,
                         "measure": measure,
-                        "linear_predictors": none if table is None else np.sort(table["linear_predictor"].to_numpy()),
+                        "linear_predictors": none if own is None else np.sort(own.linear_predictor),
                         "readmissions": row["readmissions"],
                         "pending": row["follow_up_incomplete"],
                         "future_mean": volume.mean,
@@ -127,28 +131,50 @@ def forecast_inputs(known: Known, reference: Reference) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@dataclass(frozen=True)
+class _Admissions:
+    """Known index admissions of one place, by day: ordinal of the discharge day, linear predictor, whether readmitted."""
+
+    day: NDArray[np.int64]
+    linear_predictor: NDArray[np.float64]
+    readmitted: NDArray[np.bool_]
+
+
+def _admissions(stays: pd.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], _Admissions]:
+    """The stays by the values of `keys`. Arrays and slices of them: a nation has tens of thousands of places."""
+    if stays.empty:
+        return {}
+    place = stays.groupby(keys, sort=False).ngroup().to_numpy()
+    day = stays["discharge_date"].to_numpy().astype("datetime64[D]").astype(np.int64) + EPOCH
+    order = np.lexsort((day, place))
+    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
+    ends = np.append(starts[1:], order.size)
+    names = zip(*(stays[key].to_numpy()[order[starts]] for key in keys), strict=True)
+    day, predictor = day[order], stays["linear_predictor"].to_numpy(dtype=np.float64)[order]
+    readmitted = stays["outcome"].to_numpy(dtype=np.bool_)[order]
+    return {
+        name: _Admissions(day[first:last], predictor[first:last], readmitted[first:last])
+        for name, first, last in zip(names, starts, ends, strict=True)
+    }
+
+
 class _Histories:
     """The known index admissions of every measure and hospital, each once, over all program years of one kind."""
 
-    def __init__(self, rows: Mapping[tuple[str, str], pd.DataFrame], first_known: date, last_known: date) -> None:
-        self.rows, self.first_known, self.last_known = rows, first_known, last_known
-        self._admissions: dict[tuple[str, str], AdmissionHistory] = {}
+    def __init__(self, stays: pd.DataFrame, last_known: date) -> None:
+        self.known = _admissions(stays.drop_duplicates(["measure", "stay_key"]), ["measure", "ccn"])
+        self.last_known = last_known
+        first = min((int(each.day[0]) for each in self.known.values()), default=last_known.toordinal())
+        self.first_known = date.fromordinal(min(first, last_known.toordinal()))
+        self._volumes: dict[tuple[str, str], AdmissionHistory] = {}
 
-    @classmethod
-    def of(cls, stays: pd.DataFrame, last_known: date) -> _Histories:
-        ever = stays.drop_duplicates(["measure", "stay_key"])
-        first_known = ever["day"].min().date() if len(ever) else last_known
-        rows: dict[Any, pd.DataFrame] = dict(iter(ever.groupby(["measure", "ccn"], sort=False)))
-        return cls(rows, first_known, last_known)
-
-    def admissions(self, measure: str, ccn: str) -> AdmissionHistory:
+    def volumes(self, measure: str, ccn: str) -> AdmissionHistory:
         """One history for all program years, so that trend and season are fitted once."""
         place = (measure, ccn)
-        if place not in self._admissions:
-            rows = self.rows.get(place)
-            days = np.empty(0, dtype=np.int64) if rows is None else _ordinals(rows["day"])
-            self._admissions[place] = AdmissionHistory(days, self.first_known, self.last_known)
-        return self._admissions[place]
+        if place not in self._volumes:
+            days = self.known[place].day if place in self.known else np.empty(0, dtype=np.int64)
+            self._volumes[place] = AdmissionHistory(days, self.first_known, self.last_known)
+        return self._volumes[place]
 
 
 def _blended(own: float, year_before: float, share: float) -> float:
@@ -158,21 +184,16 @@ def _blended(own: float, year_before: float, share: float) -> float:
     return share * own + (1.0 - share) * year_before
 
 
-def _prior(
-    history: pd.DataFrame | None, periods: tuple[Period, ...], tau2: float, unseen: float
-) -> tuple[float, float]:
+def _prior(history: _Admissions | None, periods: tuple[Period, ...], tau2: float, unseen: float) -> tuple[float, float]:
     """What the hospital's admissions before the period say of its true effect within it."""
-    if history is None:
-        return 0.0, tau2
-    before = history[history["day"] < pd.Timestamp(periods[0].start)]
-    if before.empty:
+    before = 0 if history is None else int(np.searchsorted(history.day, periods[0].start.toordinal()))
+    if history is None or not before:
         return 0.0, tau2
     middle = periods[0].start + (periods[-1].end - periods[0].start) / 2
-    average = date.fromordinal(round(float(_ordinals(before["day"]).mean())))
+    average = date.fromordinal(round(float(history.day[:before].mean())))
     years = (middle - average).days / 365.25
-    rows = before["linear_predictor"].to_numpy(dtype=np.float64)
-    readmissions = float(before["outcome"].sum()) / (1.0 - unseen)
-    return prior_from_history(rows, readmissions, tau2, YEARLY_CORRELATION**years)
+    readmissions = float(history.readmitted[:before].sum()) / (1.0 - unseen)
+    return prior_from_history(history.linear_predictor[:before], readmissions, tau2, YEARLY_CORRELATION**years)
 
 
 def hospital_to_date(rows: Sequence[Mapping[Any, Any]]) -> HospitalToDate:
@@ -278,10 +299,6 @@ def _figures(forecast: Forecast) -> Iterator[tuple[str | None, str, float, float
         *((f"spread: {source}", part) for source, part in forecast.spread.items()),
     ):
         yield None, figure, np.nan, value, np.nan
-
-
-def _ordinals(days: pd.Series) -> np.ndarray:
-    return np.array([day.toordinal() for day in days.dt.date], dtype=np.int64)
 
 
 def _dual(

@@ -9,10 +9,12 @@ import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from hrrp.program import MEASURES, REPORT_NAMES
+from hrrp.program import MEASURES
 from hrrp.warehouse import Warehouse
 
 PANELS = 6
+# Names under a bar, a line a word.
+SHORT_NAMES = {"THA_TKA": "THA/ TKA"}
 WIDTH, HEIGHT, MARGIN = 230.0, 150.0, 34.0
 BAND, LINE, RISE, TOTAL = "#c9d6e3", "#1f3a5f", "#a05a2c", "#1f3a5f"
 
@@ -74,7 +76,8 @@ def waterfall(hospitals: Mapping[str, Mapping[str, float]]) -> str:
         for k, measure in enumerate(MEASURES):
             part, x = parts.get(measure, 0.0), _place(k, len(MEASURES) + 1)
             drawn += _bar(x, width, height / top, (height + part) / top, RISE)
-            drawn += _text(x, HEIGHT - MARGIN + 12, REPORT_NAMES[measure][:4], "middle", 8)
+            for line, words in enumerate(SHORT_NAMES.get(measure, measure).split()):
+                drawn += _text(x, HEIGHT - MARGIN + 12 + 9 * line, words, "middle", 8)
             height += part
         x = _place(len(MEASURES), len(MEASURES) + 1)
         drawn += _bar(x, width, 0.0, height / top, TOTAL) + _text(x, HEIGHT - MARGIN + 12, "sum", "middle", 8)
