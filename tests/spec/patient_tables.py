@@ -112,20 +112,28 @@ def _same_run(one: Rule, other: Rule) -> bool:
     )
 
 
+_TABLES: dict[tuple[int, ...], dict[str, list[dict[str, Any]]]] = {}
 _RUNS: dict[tuple[int, ...], list[Findings]] = {}
+
+
+def _tables(together: tuple[Rule, ...]) -> dict[str, list[dict[str, Any]]]:
+    key = tuple(map(id, together))
+    if key not in _TABLES:
+        tables: dict[str, list[dict[str, Any]]] = {}
+        for number, rule in enumerate(together):
+            for name, lines in canonical_tables(rule, f"{number}.").items():
+                if name != "hospitals" or number == 0:
+                    tables.setdefault(name, []).extend(lines)
+        _TABLES[key] = tables
+    return _TABLES[key]
 
 
 def _run(together: tuple[Rule, ...]) -> list[Findings]:
     key = tuple(map(id, together))
     if key in _RUNS:
         return _RUNS[key]
-    tables: dict[str, list[dict[str, Any]]] = {}
-    for number, rule in enumerate(together):
-        for name, lines in canonical_tables(rule, f"{number}.").items():
-            if name != "hospitals" or number == 0:
-                tables.setdefault(name, []).extend(lines)
     rule = together[0]
-    warehouse = run_cohort(tables, rule.years, rule.as_of, rule.parameters, extract_end=rule.extract_end)
+    warehouse = run_cohort(_tables(together), rule.years, rule.as_of, rule.parameters, extract_end=rule.extract_end)
     found = [Findings() for _ in together]
     year = {"year": rule.years[0]}
     for measure, stay_id, included, reasons in warehouse.rows(

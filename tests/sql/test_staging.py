@@ -375,6 +375,15 @@ def test_hospitals_that_changed_numbers() -> None:
     ]
     assert warehouse.rows("select row_number, reason from staging.rejects") == [(3, "duplicate")]
     assert warehouse.rows("select ccn, included from cohort.cohort_flow") == [("360003", True)]
+
+
+def test_a_replaced_reference_table_comes_back() -> None:
+    change = {"predecessor_ccn": "360001", "successor_ccn": "360002", "effective_date": "2025-01-01", "source": "test"}
+    extract = {"stays": [GOOD_STAY], "persons": [GOOD_PERSON], "diagnoses": [GOOD_DIAGNOSIS]}
+    warehouse = run_cohort(
+        extract, [2028], reference_rows={"hospital_successions": [change]}, until="staging.hospital_successors"
+    )
+    assert warehouse.count("staging.hospital_successors") == 1
     assert warehouse.count("reference.hospital_successions") == 0
 
 
