@@ -28,11 +28,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 
 PEERS = Path(__file__).with_name("peers")
 ENGINES = ("ours", "polars", "pandas")
 PROGRAM_YEAR, START, END = 2026, "2021-07-01", "2024-06-30"
 HOSPITALS, DIAGNOSES, SEED = 3_000, 25, 7
+PARTS = 30  # the diagnoses are filled up in so many parts, to keep the memory small
 LIMIT = "1.6GB"  # DuckDB's own share of the memory; Python, the lists and the reader need some beside it
 LISTS = {
     "code_roles": "select measure, role, code_system, code from cohort.code_roles",
@@ -81,28 +83,38 @@ def make_extract(folder: Path, stays: int) -> Path:
 def fill_up(diagnoses: Path) -> None:
     """Give every stay DIAGNOSES diagnoses: its own, then others of the ICD-10-CM codes, some more common than others."""
     codes = Path(__file__).parents[1] / "data" / "reference" / "ccs_icd10cm.csv"
-    full = diagnoses.with_name("full.parquet")
-    connection = duckdb.connect(config={"memory_limit": "6GB"})
+    full = diagnoses.with_name("full.part")
+    connection = duckdb.connect(config={"memory_limit": "4GB"})
     connection.execute(
         f"create table pool as select row_number() over (order by hash(code)) - 1 as place, code "
         f"from read_csv('{codes}', all_varchar = true) where hash(code) % 24 = 0"
     )
     [[codes_in_pool]] = connection.execute("select count(*) from pool").fetchall()
-    connection.execute(f"""
-        copy (
-            with own as (select * from '{diagnoses}' where sequence <= {DIAGNOSES}),
+    bounds = [row[0] for row in connection.execute(
+        f"select max(stay_id) from (select stay_id, ntile({PARTS}) over (order by stay_id) as part from "
+        f"(select distinct stay_id from '{diagnoses}')) group by part order by 1"
+    ).fetchall()]
+    writer: pq.ParquetWriter | None = None
+    for low, high in zip(["", *bounds], bounds, strict=False):
+        part = connection.execute(f"""
+            with own as (
+                select * from '{diagnoses}' where sequence <= {DIAGNOSES} and stay_id > $low and stay_id <= $high
+            ),
             more as (
                 select stay_id, unnest(range(max(sequence) + 1, {DIAGNOSES} + 1)) as sequence from own group by stay_id
             )
-            select stay_id, cast(sequence as integer) as sequence, code, poa from own
+            select stay_id, cast(sequence as integer) as sequence, cast(code as varchar) as code, cast(poa as varchar) as poa
+            from own
             union all
             select more.stay_id, more.sequence, pool.code, if(hash(more.stay_id, more.sequence) % 10 = 0, 'N', 'Y')
             from more
             inner join pool on pool.place = cast(
-                floor(pow((hash(more.stay_id, more.sequence, 1) % 1000003) / 1000003.0, 3) * {codes_in_pool})
-                as bigint)
-            order by stay_id, sequence
-        ) to '{full}' (format parquet)""")
+                floor(pow((hash(more.stay_id, more.sequence, 1) % 1000003) / 1000003.0, 3) * {codes_in_pool}) as bigint)
+            order by stay_id, sequence""", {"low": low, "high": high}).to_arrow_table()
+        writer = writer or pq.ParquetWriter(full, part.schema)
+        writer.write_table(part, row_group_size=122_880)
+    if writer:
+        writer.close()
     connection.close()
     full.replace(diagnoses)
 

@@ -140,19 +140,23 @@ def _run(together: tuple[Rule, ...]) -> list[Findings]:
         "select measure, stay_id, included, reasons from cohort.cohort_flow where program_year = $year", year
     ):
         number, stay = _place(stay_id)
-        found[number].flow[measure, stay] = "index" if included else ",".join(reasons)
+        twice = found[number].flow.get((measure, stay))
+        verdict = "index" if included else ",".join(reasons)
+        found[number].flow[measure, stay] = verdict if twice is None else f"{twice}, and again {verdict}"
     for measure, stay_id, readmission, planned, unplanned, covid in warehouse.rows(
         "select measure, stay_id, readmission_stay_id, planned, unplanned_readmission, covid_19 "
         "from cohort.readmissions where program_year = $year",
         year,
     ):
         number, stay = _place(stay_id)
-        found[number].returns[measure, stay] = (_place(readmission)[1], _outcome(planned, unplanned, covid))
+        twice = "twice " if (measure, stay) in found[number].returns else ""
+        found[number].returns[measure, stay] = (twice + _place(readmission)[1], _outcome(planned, unplanned, covid))
     for measure, stay_id, variable, value in warehouse.rows(
         "select measure, stay_id, variable_key, value from risk.risk_factors where program_year = $year", year
     ):
         number, stay = _place(stay_id)
-        found[number].factors.setdefault((measure, stay), {})[variable] = value
+        factors = found[number].factors.setdefault((measure, stay), {})
+        factors[variable] = factors.get(variable, 0.0) + value  # a row too many makes a wrong value
     _RUNS[key] = found
     return found
 
@@ -232,7 +236,10 @@ def _persons(rule: Rule, seen: set[str]) -> list[dict[str, Any]]:
 
 
 def _enrollment(rule: Rule, persons: set[str]) -> list[dict[str, Any]]:
-    """Ordinary months, but for those that the rule's table names: person, from, to, cover (none, A, AB, MA), dual."""
+    """Ordinary months, but for those that the rule's table names: person, from, to, cover, dual.
+
+    A cover is none, A, B, AB (Parts in fee for service), MA, MA_A, MA_B (in Medicare Advantage), or unpaid (A and B in neither).
+    """
     months: dict[tuple[str, tuple[int, int]], dict[str, Any]] = {}
     for person in sorted(persons):
         for month in _months(FIRST_ENROLLED, LAST_ENROLLED):
@@ -245,10 +252,10 @@ def _enrollment(rule: Rule, persons: set[str]) -> list[dict[str, Any]]:
         {
             "person_id": person,
             "month": f"{year:04d}-{month:02d}",
-            "part_a": True,
-            "part_b": cover["cover"] != "A",
-            "ffs": cover["cover"] != "MA",
-            "ma": cover["cover"] == "MA",
+            "part_a": not cover["cover"].endswith("B") or cover["cover"] == "AB",
+            "part_b": cover["cover"] not in ("A", "MA_A"),
+            "ffs": cover["cover"] in ("A", "B", "AB"),
+            "ma": cover["cover"].startswith("MA"),
             "dual_code": cover["dual"],
         }
         for (person, (year, month)), cover in months.items()

@@ -74,6 +74,10 @@ RULES = (
             h    hope   36S001 2025-03-01 2025-03-04 I50.9 -
             i    iris   360001 2025-03-01 2025-03-04 I50.9 false
             j    jane   360880 2025-03-01 2025-03-04 I50.9 true
+            k    kate   361300 2025-03-01 2025-03-04 I50.9 true
+            l    lucy   360000 2025-03-01 2025-03-04 I50.9 -
+            m    mary   361E02 2025-03-01 2025-03-04 I50.9 -
+            n    nora   5A0001 2025-03-01 2025-03-04 I50.9 -
         """,
         expect="""
             stay measure verdict
@@ -87,6 +91,10 @@ RULES = (
             h    HF      not_short_term_acute
             i    HF      not_short_term_acute
             j    HF      index
+            k    HF      not_short_term_acute
+            l    HF      not_short_term_acute
+            m    HF      not_short_term_acute
+            n    HF      index
         """,
     ),
     Rule(
@@ -98,6 +106,7 @@ RULES = (
             bea    1960-03-02
             cora   1960-02-29
             dora   1960-03-01
+            eve    1959-03-02
         """,
         stays="""
             stay person in         out        dx
@@ -105,6 +114,7 @@ RULES = (
             b    bea    2025-03-01 2025-03-04 I50.9
             c    cora   2025-02-28 2025-03-04 I50.9
             d    dora   2025-02-28 2025-03-04 I50.9
+            e    eve    2025-03-01 2025-03-04 I50.9
         """,
         expect="""
             stay measure verdict
@@ -112,6 +122,7 @@ RULES = (
             b    HF      age
             c    HF      age
             d    HF      age
+            e    HF      index
         """,
     ),
     Rule(
@@ -141,6 +152,14 @@ RULES = (
             i    hope   2025-03-01 2025-03-04 I50.9 20
             j    iris   2024-07-01 2025-07-01 I50.9 01
             k    jane   2024-07-01 2025-07-02 I50.9 01
+            l    kate   2025-03-01 2025-03-01 I50.9 20
+            m    lucy   2025-03-01 2025-03-04 I50.9 20
+            n    lucy   2025-03-04 2025-03-06 E11.9 01
+            o    mary   2025-03-01 2025-03-10 I50.9 20
+            p    mary   2025-03-05 2025-03-06 E11.9 01
+            q    mary   2025-04-05 2025-04-06 E11.9 01
+            r    nora   2025-03-01 2025-03-10 I50.9 20
+            s    nora   2025-03-05 2025-03-06 E11.9 01
         """,
         expect="""
             stay measure verdict
@@ -154,6 +173,10 @@ RULES = (
             i    HF      died_in_hospital
             j    HF      index
             k    HF      implausible_record
+            l    HF      died_in_hospital
+            m    HF      implausible_record,died_in_hospital
+            o    HF      implausible_record,died_in_hospital
+            r    HF      died_in_hospital
         """,
     ),
     Rule(
@@ -168,9 +191,23 @@ RULES = (
             d    dora   2025-03-31 2025-04-02 I50.9
             e    eve    2025-03-31 2025-04-02 I50.9
             f    fay    2025-03-31 2025-04-02 I50.9
+            g    gwen   2025-03-31 2025-04-02 I50.9
+            h    hope   2025-03-31 2025-04-02 I50.9
+            i    iris   2025-03-31 2025-04-02 I50.9
+            j    jane   2025-03-31 2025-04-02 I50.9
+            k    kate   2025-03-31 2025-04-02 I50.9
+            l    lucy   2025-03-31 2025-04-02 I50.9
+            m    mary   2025-03-31 2025-04-02 I50.9
         """,
         enrollment="""
             person from    to      cover
+            gwen   2025-02 2025-02 B
+            hope   2025-02 2025-02 unpaid
+            iris   2025-02 2025-02 MA_A
+            jane   2025-02 2025-02 MA_B
+            kate   2025-03 2025-03 B
+            lucy   2025-03 2025-03 MA_A
+            mary   2025-03 2025-03 MA_B
             ann    2022-01 2024-02 none
             bea    2022-01 2024-03 none
             cora   2025-02 2025-02 A
@@ -186,6 +223,13 @@ RULES = (
             d    HF      index
             e    HF      payer,enrollment_before
             f    HF      enrollment_before
+            g    HF      enrollment_before
+            h    HF      enrollment_before
+            i    HF      enrollment_before
+            j    HF      enrollment_before
+            k    HF      enrollment_before
+            l    HF      index
+            m    HF      enrollment_before
         """,
     ),
     Rule(
@@ -228,9 +272,15 @@ RULES = (
             c    cora   2024-03-01 2024-03-04 I50.9 -
             d    dora   2024-03-01 2024-03-04 I50.9 FFS
             e    eve    2024-03-01 2024-03-04 I50.9 FFS
+            f    fay    2024-03-01 2024-03-04 I50.9 FFS
+            g    gwen   2024-03-01 2024-03-04 I50.9 FFS
+            h    hope   2024-03-01 2024-03-04 I50.9 FFS
         """,
         enrollment="""
             person from    to      cover
+            fay    2023-09 2023-09 A
+            gwen   2023-09 2023-09 B
+            hope   2024-04 2024-04 B
             cora   2024-03 2024-03 MA
             dora   2023-09 2023-09 MA
             eve    2024-04 2024-04 MA
@@ -242,6 +292,9 @@ RULES = (
             c    HF      payer,enrollment_before
             d    HF      enrollment_before
             e    HF      enrollment_after
+            f    HF      enrollment_before
+            g    HF      enrollment_before
+            h    HF      enrollment_after
         """,
     ),
     Rule(
@@ -252,6 +305,8 @@ RULES = (
             person died
             cora   2025-04-03
             dora   2025-04-04
+            fay    2025-03-04
+            gwen   2025-03-03
         """,
         stays="""
             stay person in         out        dx
@@ -260,9 +315,13 @@ RULES = (
             c    cora   2025-03-01 2025-03-04 I50.9
             d    dora   2025-03-01 2025-03-04 I50.9
             e    eve    2025-03-01 2025-03-04 I50.9
+            f    fay    2025-03-01 2025-03-04 I50.9
+            g    gwen   2025-03-01 2025-03-04 I50.9
         """,
         enrollment="""
             person from    to      cover
+            fay    2025-04 2026-12 none
+            gwen   2025-04 2026-12 none
             ann    2025-04 2025-04 A
             bea    2025-04 2026-12 none
             cora   2025-04 2026-12 none
@@ -276,6 +335,8 @@ RULES = (
             c    HF      index
             d    HF      enrollment_after
             e    HF      index
+            f    HF      index
+            g    HF      enrollment_after
         """,
     ),
     Rule(
@@ -288,6 +349,10 @@ RULES = (
         persons="""
             person died
             cora   2026-04-01
+            fay    2026-03-05
+            gwen   2026-03-04
+            hope   2026-04-04
+            iris   2026-04-05
         """,
         enrollment="""
             person from    to      cover
@@ -300,6 +365,11 @@ RULES = (
             b    bea    2026-03-01 2026-03-05 I50.9
             c    cora   2026-03-01 2026-03-05 I50.9
             d    dora   2026-04-01 2026-04-04 I50.9
+            e    eve    2026-04-01 2026-04-03 I50.9
+            f    fay    2026-03-01 2026-03-05 I50.9
+            g    gwen   2026-03-01 2026-03-05 I50.9
+            h    hope   2026-03-01 2026-03-05 I50.9
+            i    iris   2026-03-01 2026-03-05 I50.9
         """,
         expect="""
             stay measure verdict
@@ -307,6 +377,11 @@ RULES = (
             b    HF      follow_up_incomplete
             c    HF      index
             d    HF      no_row
+            e    HF      follow_up_incomplete
+            f    HF      index
+            g    HF      follow_up_incomplete
+            h    HF      index
+            i    HF      follow_up_incomplete
         """,
     ),
     Rule(
@@ -325,6 +400,21 @@ RULES = (
             stay measure verdict
             a    HF      index
             b    HF      follow_up_incomplete
+        """,
+    ),
+    Rule(
+        "Follow-up through the extract",
+        "By default only what the extract holds is known, whatever the as-of date.",
+        confidence="medium",
+        extract_end=date(2026, 3, 10),
+        as_of=date(2026, 4, 3),
+        stays="""
+            stay in         out        dx
+            a    2026-03-01 2026-03-04 I50.9
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      follow_up_incomplete
         """,
     ),
     Rule(

@@ -21,9 +21,11 @@ RULES = (
             f    fay    2025-03-01 2025-03-04 E11.9,I21.4
             g    gwen   2025-03-01 2025-03-01 I21.4
             h    hope   2025-03-01 2025-03-01 I50.9
+            i    iris   2025-03-01 2025-03-04 I21.4,I22.0
         """,
         expect="""
             stay measure verdict
+            i    AMI     index
             a    AMI     index
             b    AMI     index
             c    AMI     index
@@ -49,6 +51,10 @@ RULES = (
             f    fay    2025-03-01 2025-03-04 J96.11,J44.1
             g    gwen   2025-03-01 2025-03-04 J41.0
             h    hope   2025-03-01 2025-03-04 R09.2,E11.9,J44.0
+            i    iris   2025-03-01 2025-03-04 E11.9,J96.01,J44.1
+            j    jane   2025-03-01 2025-03-04 J96.01,J18.9
+            k    kate   2025-03-01 2025-03-04 J96.01,J44.1,J44.0
+            l    lucy   2025-03-01 2025-03-04 J96.01,R09.2
         """,
         expect="""
             stay measure verdict
@@ -60,6 +66,10 @@ RULES = (
             f    COPD    no_row
             g    COPD    no_row
             h    COPD    index
+            i    COPD    no_row
+            j    COPD    no_row
+            k    COPD    index
+            l    COPD    no_row
         """,
     ),
     Rule(
@@ -99,10 +109,18 @@ RULES = (
             f    dora   2025-03-01 2025-03-04 I50.9 -
             g    eve    2025-03-01 2025-03-04 I50.9 -
             h    fay    2025-03-01 2025-03-04 I50.9,Z95.811 -
+            i    gwen   2025-03-01 2025-03-04 I50.9 -
+            j    hope   2025-03-01 2025-03-04 I50.9 -
+            k    iris   2024-08-01 2024-08-04 E11.9,Z95.811 -
+            l    iris   2025-03-01 2025-03-04 I50.9 -
+            m    jane   2025-03-01 2025-03-04 I50.9 -
         """,
         history="""
             kind      person date       code
-            procedure dora   2024-03-01 02HA0QZ
+            diagnosis hope   2024-12-01 I50.9
+            procedure jane   2024-02-29 02HA0QZ
+            diagnosis gwen   2024-12-01 Z95.811
+            procedure dora   2024-03-01 02HA4QZ
             procedure eve    2025-03-01 02HA0QZ
         """,
         expect="""
@@ -113,6 +131,10 @@ RULES = (
             f    HF      lvad_or_transplant
             g    HF      index
             h    HF      index
+            i    HF      index
+            j    HF      index
+            l    HF      index
+            m    HF      index
         """,
     ),
     Rule(
@@ -126,16 +148,21 @@ RULES = (
             b    bea    2025-03-01 2025-03-04 I50.9
             c    cora   2024-08-01 2024-08-04 E11.9,Z95.811
             d    cora   2025-03-01 2025-03-04 I50.9
+            e    dora   2024-12-01 2024-12-04 I50.9
+            f    dora   2025-03-01 2025-03-04 I50.9
         """,
         history="""
             kind      person date       code
             diagnosis bea    2024-12-01 Z94.1
+            diagnosis dora   2024-11-01 I50.9
         """,
         expect="""
             stay measure verdict
             a    HF      index
             b    HF      lvad_or_transplant
             d    HF      lvad_or_transplant
+            e    HF      index
+            f    HF      index
         """,
     ),
     Rule(
@@ -177,6 +204,10 @@ RULES = (
             g    gwen   2025-03-01 2025-03-04 A41.9,E11.9
             h    hope   2025-03-01 2025-03-04 A41.9,J12.82
             i    iris   2025-03-01 2025-03-04 A41.9,J69.0/1
+            j    jane   2025-03-01 2025-03-04 A41.9,J44.1
+            k    kate   2025-03-01 2025-03-04 E11.9,A41.9,J18.9
+            l    lucy   2025-03-01 2025-03-04 J12.82,J18.9
+            m    mary   2025-03-01 2025-03-04 A41.9,J18.9,J69.0
         """,
         expect="""
             stay measure verdict
@@ -189,6 +220,10 @@ RULES = (
             g    PN      no_row
             h    PN      no_row
             i    PN      index
+            j    PN      no_row
+            k    PN      no_row
+            l    PN      no_row
+            m    PN      index
         """,
     ),
     Rule(
@@ -197,12 +232,14 @@ RULES = (
         confidence="low",
         parameters={"optional_pneumonia_secondary": True},
         stays="""
-            stay in         out        dx
-            a    2025-03-01 2025-03-04 A41.9,J12.82
+            stay person in         out        dx
+            a    ann    2025-03-01 2025-03-04 A41.9,J12.82
+            b    bea    2025-03-01 2025-03-04 A41.9,A40.0
         """,
         expect="""
             stay measure verdict
             a    PN      index
+            b    PN      no_row
         """,
     ),
     Rule(
@@ -216,6 +253,7 @@ RULES = (
             b    bea    2025-03-01 2025-03-08 I21.4  0DTJ4ZZ,021109W
             c    cora   2025-03-01 2025-03-08 I25.10 021009W,02RF08Z
             d    dora   2025-03-01 2025-03-08 I25.10 02703ZZ
+            e    eve    2025-03-01 2025-03-08 I25.10 021009W,021109W
         """,
         expect="""
             stay measure verdict
@@ -224,6 +262,7 @@ RULES = (
             b    CABG    index
             c    CABG    not_isolated_cabg
             d    CABG    no_row
+            e    CABG    index
         """,
     ),
     Rule(
@@ -338,11 +377,13 @@ RULES = (
             stay person in         out        dx     px
             a    ann    2025-03-01 2025-03-04 M16.11 0SR90KZ
             b    bea    2025-03-01 2025-03-04 M17.11 0SRC0KZ
+            c    cora   2025-03-01 2025-03-04 M16.11 0SRR019
         """,
         expect="""
             stay measure verdict factors
             a    THA_TKA index   index_tha,!two_procedures
             b    THA_TKA index   !index_tha
+            c    THA_TKA no_row  -
         """,
     ),
     Rule(

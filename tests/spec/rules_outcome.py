@@ -68,6 +68,27 @@ RULES = (
         """,
     ),
     Rule(
+        "The same stay again",
+        "A return on the day of discharge to the same hospital with the same principal diagnosis is a duplicate of the stay, also where "
+        "something between the two keeps them from being merged. What has no principal diagnosis is not the same.",
+        stays="""
+            stay person in         out        dx     px
+            a    ann    2025-03-01 2025-03-04 I50.9  -
+            b    ann    2025-03-04 2025-03-04 Z51.89 -
+            c    ann    2025-03-04 2025-03-08 I50.9  -
+            d    bea    2025-03-01 2025-03-04 -      0SRC0J9
+            e    bea    2025-03-04 2025-03-06 -      -
+            f    cora   2025-03-01 2025-03-01 -      0SRC0J9
+        """,
+        expect="""
+            stay measure verdict       return outcome
+            a    HF      index         -      -
+            c    HF      prior_30_days -      -
+            d    THA_TKA index         e      unplanned
+            f    THA_TKA index         -      -
+        """,
+    ),
+    Rule(
         "Rehabilitation",
         "A stay with principal diagnosis Z51.89 is not looked at; the next one is.",
         stays="""
@@ -136,12 +157,15 @@ RULES = (
             e    bea    2024-03-10 2024-03-12 E11.9,U07.1
             f    cora   2024-03-01 2024-03-04 I50.9
             g    cora   2024-03-10 2024-03-12 E11.9,U07.1/N
+            h    dora   2024-03-01 2024-03-04 I50.9
+            i    dora   2024-03-10 2024-03-12 U07.1/N
         """,
         expect="""
             stay measure verdict return outcome
             a    HF      index   b      not_counted
             d    HF      index   e      not_counted
             f    HF      index   g      unplanned
+            h    HF      index   i      not_counted
         """,
     ),
     Rule(
@@ -151,15 +175,25 @@ RULES = (
         years=(2026,),
         parameters={"covid_return": "drop_index"},
         stays="""
-            stay in         out        dx
-            a    2024-03-01 2024-03-04 I50.9
-            b    2024-03-10 2024-03-12 U07.1
-            c    2024-03-20 2024-03-22 I50.9
+            stay person in         out        dx
+            a    ann    2024-03-01 2024-03-04 I50.9
+            b    ann    2024-03-10 2024-03-12 U07.1
+            c    ann    2024-03-20 2024-03-22 I50.9
+            d    bea    2024-03-01 2024-03-04 I50.9
+            e    bea    2024-03-10 2024-03-12 U07.1
+            f    cora   2024-03-01 2024-03-04 I50.9
+            g    cora   2024-03-10 2024-03-12 E11.9
+            h    cora   2024-03-20 2024-03-22 U07.1
+            i    dora   2024-03-01 2024-03-04 J44.1
+            j    dora   2024-03-10 2024-03-12 E11.9
         """,
         expect="""
             stay measure verdict  return outcome
             a    HF      covid_19 -      -
             c    HF      index    -      -
+            d    HF      covid_19 -      -
+            f    HF      index    g      unplanned
+            i    COPD    index    j      unplanned
         """,
     ),
     Rule(
@@ -198,7 +232,7 @@ RULES = (
         stays="""
             stay in         out        dx    px
             a    2025-03-01 2025-03-04 I50.9 -
-            b    2025-03-10 2025-03-12 I50.9 0DTJ4ZZ,0TY00Z0
+            b    2025-03-10 2025-03-12 I50.9 0DTJ4ZZ,0TY00Z0,02703ZZ
         """,
         expect="""
             stay measure verdict       return outcome
@@ -289,6 +323,8 @@ RULES = (
             j    eve    2025-03-10 2025-03-12 Z51.11 -
             k    fay    2025-03-01 2025-03-04 J44.1  -
             l    fay    2025-03-10 2025-03-12 I21.4  02703ZZ
+            m    gwen   2025-03-01 2025-03-04 I50.9  -
+            n    gwen   2025-03-10 2025-03-12 E11.9  0TY00Z0
         """,
         expect="""
             stay measure verdict return outcome
@@ -299,6 +335,7 @@ RULES = (
             i    HF      index   j      planned
             k    COPD    index   l      unplanned
             l    AMI     index   -      -
+            m    HF      index   n      planned
         """,
     ),
     Rule(

@@ -14,30 +14,43 @@ RULES = (
             person born       sex
             ann    1950-03-01 F
             bob    1960-03-01 M
+            cora   1960-03-01 2
+            dan    1960-03-01 1
         """,
         stays="""
             stay person in         out        dx
             a    ann    2025-03-01 2025-03-04 I50.9
             b    bob    2025-03-01 2025-03-04 I50.9
+            c    cora   2025-03-01 2025-03-04 I50.9
+            d    dan    2025-03-01 2025-03-04 I50.9
         """,
         expect="""
             stay measure verdict factors
             a    HF      index   years_over_65=10,!male
             b    HF      index   !years_over_65,male
+            c    HF      index   !male
+            d    HF      index   male
         """,
     ),
     Rule(
         "Secondary diagnoses of the index admission",
-        "Every secondary diagnosis counts through its condition category, the principal diagnosis never.",
+        "Every secondary diagnosis counts through its condition category, the principal diagnosis never, unless it stands in the list again; "
+        "of a code that stands there twice the line present on admission counts. A measure has its own risk factors only.",
         stays="""
             stay person in         out        dx
             a    ann    2025-03-01 2025-03-04 I50.9,E11.9,J18.9
             b    bea    2025-03-01 2025-03-04 J18.9,I50.9
+            c    cora   2025-03-01 2025-03-04 J18.9,J18.9
+            d    dora   2025-03-01 2025-03-04 I50.9,I48.91/N,I48.91
+            e    eve    2025-03-01 2025-03-04 I50.9,M48.50XA
         """,
         expect="""
             stay measure verdict factors
             a    HF      index   diabetes,pneumonia,!chf,!anemia
             b    PN      index   chf,!pneumonia
+            c    PN      index   pneumonia
+            d    HF      index   arrhythmia
+            e    HF      index   !vertebral_fracture
         """,
     ),
     Rule(
@@ -53,6 +66,10 @@ RULES = (
             e    cora   2025-02-20 2025-03-01 E11.9
             f    cora   2025-03-01 2025-03-04 I50.9
             g    dora   2025-03-01 2025-03-04 I50.9
+            h    eve    2025-03-01 2025-03-01 I50.9
+            i    eve    2025-03-01 2025-03-01 E11.9
+            j    fay    2025-03-01 2025-03-05 E11.9
+            k    fay    2025-03-04 2025-03-08 I50.9
         """,
         history="""
             kind      person date       code
@@ -60,13 +77,17 @@ RULES = (
             diagnosis dora   2024-02-29 D62
             diagnosis dora   2025-03-01 E46
             diagnosis dora   2025-02-28 J44.9
+            diagnosis dora   2025-02-28 M48.50XA
+            diagnosis dora   2025-02-28 G47.33
         """,
         expect="""
             stay measure verdict factors
-            b    HF      index   diabetes,anemia
+            b    HF      index   diabetes,anemia,!hx_covid,!hx_cabg
             d    HF      index   !diabetes
             f    HF      index   diabetes
-            g    HF      index   diabetes,copd,!anemia,!malnutrition
+            g    HF      index   diabetes,copd,!anemia,!malnutrition,!vertebral_fracture,!sleep_disordered_breathing
+            h    HF      index   !diabetes,!chf
+            k    HF      index   !diabetes
         """,
     ),
     Rule(
@@ -126,17 +147,47 @@ RULES = (
     ),
     Rule(
         "Complications of care, to FY2022",
-        "Until FY2022 a complication category that stands on the index admission only is dropped, present on admission or not.",
+        "Until FY2022 a complication category that stands on the index admission only is dropped, present on admission or not. One finding "
+        "that counts is enough: heart failure in the history, or as principal diagnosis where a code of place any says so.",
         confidence="medium",
         years=(2022,),
         stays="""
             stay person in         out        dx
             a    ann    2019-03-01 2019-03-04 I50.9,I48.91,E11.9
             b    bea    2019-03-01 2019-03-04 I50.9,I48.91
+            c    cora   2019-03-01 2019-03-04 J44.1,I13.2
+            d    dora   2019-03-01 2019-03-04 I13.2,I13.2
         """,
         history="""
             kind      person date       code
+            diagnosis cora   2018-12-01 I50.9
             diagnosis bea    2018-12-01 I48.0
+        """,
+        enrollment="""
+            person from    to      cover
+            ann    2018-01 2019-12 AB
+            bea    2018-01 2019-12 AB
+            cora   2018-01 2019-12 AB
+            dora   2018-01 2019-12 AB
+        """,
+        expect="""
+            stay measure verdict factors
+            a    HF      index   !arrhythmia,diabetes,years_over_65=4
+            b    HF      index   arrhythmia
+            c    COPD    index   chf,renal_failure
+            d    HF      index   chf
+        """,
+    ),
+    Rule(
+        "Present on admission in every year",
+        "With poa_rule = present_on_admission the newer rule holds in earlier years too.",
+        confidence="medium",
+        years=(2022,),
+        parameters={"poa_rule": "present_on_admission"},
+        stays="""
+            stay person in         out        dx
+            a    ann    2019-03-01 2019-03-04 I50.9,I48.91
+            b    bea    2019-03-01 2019-03-04 I50.9,I48.91/N
         """,
         enrollment="""
             person from    to      cover
@@ -145,8 +196,8 @@ RULES = (
         """,
         expect="""
             stay measure verdict factors
-            a    HF      index   !arrhythmia,diabetes
-            b    HF      index   arrhythmia
+            a    HF      index   arrhythmia
+            b    HF      index   !arrhythmia
         """,
     ),
     Rule(
@@ -228,7 +279,8 @@ RULES = (
     Rule(
         "Places: index_principal and index_any",
         "The site of an infarction is read from the principal diagnosis only; post-traumatic arthritis from any diagnosis of the index "
-        "admission, and not from the history.",
+        "admission, and not from the history. Each measure has its own variables: what is one for a joint replacement is none for heart "
+        "failure. Status codes of place any_secondary say nothing as principal diagnosis.",
         stays="""
             stay person in         out        dx            px
             a    ann    2025-03-01 2025-03-04 I21.09        -
@@ -236,6 +288,10 @@ RULES = (
             c    cora   2025-03-01 2025-03-04 M16.51        0SR90J9
             d    dora   2025-03-01 2025-03-04 E11.9,M16.51  0SR90J9
             e    eve    2025-03-01 2025-03-04 M16.11        0SR90J9
+            f    fay    2025-03-01 2025-03-04 I21.09,I21.09 -
+            g    gwen   2025-03-01 2025-03-04 I50.9,M16.51,G47.33 0SR90J9
+            h    hope   2025-03-01 2025-03-04 Z95.1         021009W
+            i    iris   2025-03-01 2025-03-04 M17.11        0SR90J9,0SRC0J9
         """,
         history="""
             kind      person date       code
@@ -248,6 +304,11 @@ RULES = (
             c    THA_TKA index   post_traumatic_oa,index_tha
             d    THA_TKA index   post_traumatic_oa
             e    THA_TKA index   !post_traumatic_oa
+            f    AMI     index   anterior_mi
+            g    HF      index   !post_traumatic_oa,!index_tha,!sleep_disordered_breathing
+            g    THA_TKA index   post_traumatic_oa,index_tha
+            h    CABG    index   !hx_cabg_or_valve
+            i    THA_TKA index   index_tha,two_procedures
         """,
     ),
     Rule(
@@ -286,11 +347,19 @@ RULES = (
             d    cora   2025-03-01 2025-03-04 I50.9       021009W
             e    dora   2025-03-01 2025-03-04 I50.9       -
             f    eve    2025-03-01 2025-03-04 I50.9       -
+            g    fay    2025-03-01 2025-03-04 I50.9       -
+            h    gwen   2025-03-01 2025-03-04 I50.9       -
+            i    hope   2025-03-01 2025-03-04 I21.4       -
+            j    iris   2025-03-01 2025-03-04 I50.9       -
         """,
         history="""
             kind      person date       code
             procedure dora   2024-12-01 021009W
             procedure eve    2024-02-29 021009W
+            procedure fay    2024-03-01 021009W
+            procedure gwen   2025-03-01 021009W
+            procedure hope   2024-12-01 02703ZZ
+            procedure iris   2024-12-01 5A1955Z
         """,
         expect="""
             stay measure verdict factors
@@ -301,6 +370,10 @@ RULES = (
             d    CABG    index   -
             e    HF      index   hx_cabg
             f    HF      index   !hx_cabg
+            g    HF      index   hx_cabg
+            h    HF      index   !hx_cabg
+            i    AMI     index   hx_ptca,!hx_cabg
+            j    HF      index   !hx_cabg,!hx_mech_vent
         """,
     ),
     Rule(

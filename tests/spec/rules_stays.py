@@ -66,7 +66,8 @@ RULES = (
     Rule(
         "Merging by condition",
         "With merge_adjacent_stays = same_measure two principal diagnoses of the same condition (heart failure, pneumonia, COPD) "
-        "count as equal; the first one stays the principal diagnosis.",
+        "count as equal; the first one stays the principal diagnosis, another one joins the secondary diagnoses. A sepsis admitted with "
+        "pneumonia is not a principal diagnosis of pneumonia.",
         confidence="medium",
         parameters={"merge_adjacent_stays": "same_measure"},
         stays="""
@@ -75,12 +76,19 @@ RULES = (
             b    ann    2025-03-04 2025-03-08 I11.0
             c    bea    2025-03-01 2025-03-04 I21.4
             d    bea    2025-03-04 2025-03-08 I21.9
+            e    cora   2025-03-01 2025-03-04 A41.9,J18.9
+            f    cora   2025-03-04 2025-03-08 J18.9
+            g    dora   2025-03-01 2025-03-04 I50.9
+            h    dora   2025-03-04 2025-03-08 I13.2
         """,
         expect="""
-            stay measure verdict       return outcome
-            a    HF      index         -      -
-            c    AMI     index         d      unplanned
-            d    AMI     prior_30_days -      -
+            stay measure verdict       return outcome    factors
+            a    HF      index         -      -          -
+            c    AMI     index         d      unplanned  -
+            d    AMI     prior_30_days -      -          -
+            e    PN      index         f      unplanned  -
+            f    PN      prior_30_days -      -          -
+            g    HF      index         -      -          renal_failure
         """,
     ),
     Rule(
@@ -108,11 +116,14 @@ RULES = (
             b    ann    2025-03-04 2025-03-08 I50.9,N18.6 02HA0QZ
             c    bea    2025-03-01 2025-03-04 I50.9       -
             d    bea    2025-03-04 2025-03-08 I50.9,N18.6 -
+            e    cora   2025-03-01 2025-03-04 J18.9       -
+            f    cora   2025-03-04 2025-03-08 J18.9,I50.9 -
         """,
         expect="""
             stay measure verdict            factors
             a    HF      lvad_or_transplant -
             c    HF      index              renal_failure,!chf
+            e    PN      index              !pneumonia,chf
         """,
     ),
     Rule(
@@ -204,6 +215,22 @@ RULES = (
         """,
     ),
     Rule(
+        "Two hospitals on one day",
+        "Pairs only go forward, in order of admission, discharge and stay id: of two stays that begin and end on one day the first is "
+        "transferred out.",
+        confidence="medium",
+        stays="""
+            stay ccn    in         out        dx
+            a    360001 2025-03-01 2025-03-01 I50.9
+            b    360002 2025-03-01 2025-03-01 I50.9
+        """,
+        expect="""
+            stay measure verdict         return
+            a    HF      transferred_out -
+            b    HF      index           -
+        """,
+    ),
+    Rule(
         "A transfer need not be the next record",
         "A transfer pair is two stays of the person, wherever other stays lie in the order: here a short stay inside the first one.",
         confidence="medium",
@@ -250,6 +277,10 @@ RULES = (
             e    bea    360002 2025-03-08 2025-03-20 I25.10 -       20
             f    cora   360001 2025-03-01 2025-03-08 I25.10 -       02
             g    cora   360002 2025-03-08 2025-03-20 I25.10 021009W 01
+            h    dora   360001 2025-03-01 2025-03-08 I25.10 021009W 02
+            i    dora   360002 2025-03-08 2025-03-20 I25.10 -       02
+            j    dora   360003 2025-03-21 2025-04-10 I25.10 -       01
+            k    dora   360001 2025-05-05 2025-05-08 E11.9  -       01
         """,
         expect="""
             stay measure verdict          return outcome
@@ -257,11 +288,13 @@ RULES = (
             c    HF      index            -      -
             d    CABG    died_in_hospital -      -
             g    CABG    index            -      -
+            h    CABG    index            k      unplanned
         """,
     ),
     Rule(
         "Hips and knees: transferred out or in",
-        "A joint replacement stay that was transferred out, or in, is no index admission.",
+        "A joint replacement stay that was transferred out, or in, is no index admission. Who comes from a rehabilitation hospital is "
+        "not transferred in.",
         confidence="medium",
         stays="""
             stay person ccn    in         out        dx     px
@@ -270,12 +303,15 @@ RULES = (
             c    bea    360001 2025-03-01 2025-03-04 E11.9  -
             d    bea    360002 2025-03-05 2025-03-08 M17.11 0SRC0J9
             e    cora   360001 2025-03-01 2025-03-04 M17.11 0SRC0J9
+            f    dora   363025 2025-02-20 2025-03-01 Z51.89 -
+            g    dora   360001 2025-03-01 2025-03-04 M17.11 0SRC0J9
         """,
         expect="""
             stay measure verdict
             a    THA_TKA transferred_out
             d    THA_TKA transferred_in
             e    THA_TKA index
+            g    THA_TKA index
         """,
     ),
 )
