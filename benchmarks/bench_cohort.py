@@ -90,13 +90,17 @@ def fill_up(diagnoses: Path) -> None:
         f"from read_csv('{codes}', all_varchar = true) where hash(code) % 24 = 0"
     )
     [[codes_in_pool]] = connection.execute("select count(*) from pool").fetchall()
-    bounds = [row[0] for row in connection.execute(
-        f"select max(stay_id) from (select stay_id, ntile({PARTS}) over (order by stay_id) as part from "
-        f"(select distinct stay_id from '{diagnoses}')) group by part order by 1"
-    ).fetchall()]
+    bounds = [
+        row[0]
+        for row in connection.execute(
+            f"select max(stay_id) from (select stay_id, ntile({PARTS}) over (order by stay_id) as part from "
+            f"(select distinct stay_id from '{diagnoses}')) group by part order by 1"
+        ).fetchall()
+    ]
     writer: pq.ParquetWriter | None = None
     for low, high in zip(["", *bounds], bounds, strict=False):
-        part = connection.execute(f"""
+        part = connection.execute(
+            f"""
             with own as (
                 select * from '{diagnoses}' where sequence <= {DIAGNOSES} and stay_id > $low and stay_id <= $high
             ),
@@ -110,7 +114,9 @@ def fill_up(diagnoses: Path) -> None:
             from more
             inner join pool on pool.place = cast(
                 floor(pow((hash(more.stay_id, more.sequence, 1) % 1000003) / 1000003.0, 3) * {codes_in_pool}) as bigint)
-            order by stay_id, sequence""", {"low": low, "high": high}).to_arrow_table()
+            order by stay_id, sequence""",
+            {"low": low, "high": high},
+        ).to_arrow_table()
         writer = writer or pq.ParquetWriter(full, part.schema)
         writer.write_table(part, row_group_size=122_880)
     if writer:

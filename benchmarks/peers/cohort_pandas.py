@@ -55,7 +55,9 @@ def main(extract: Path, lists: Path, answer: Path) -> None:
             "present": ~diagnoses["poa"].isin(["N", "U"]),
         }
     )
-    procedures = read("procedures", ["stay_id", "code"]).merge(stays[["stay", "stay_id"]], on="stay_id")[["stay", "code"]]
+    procedures = read("procedures", ["stay_id", "code"]).merge(stays[["stay", "stay_id"]], on="stay_id")[
+        ["stay", "code"]
+    ]
 
     hits = diagnoses.merge(roles[roles["code_system"] == "ICD10CM"], on="code")
     operations = procedures.merge(roles[roles["code_system"] == "ICD10PCS"], on="code")

@@ -128,12 +128,16 @@ def main(extract: Path, lists: Path, answer: Path) -> None:
     index = _spaced(eligible)
 
     # The first return.
-    covid = hits.filter((pl.col("role") == "covid_dx") & (pl.col("principal") | pl.col("present"))).select("stay").unique()
+    covid = (
+        hits.filter((pl.col("role") == "covid_dx") & (pl.col("principal") | pl.col("present"))).select("stay").unique()
+    )
     index = index.join(covid, on="stay", how="anti")
     returns = _returns(index, stays, principal, exceptions, covid)
     returns = _planned(returns, principal, procedures, planned)
 
-    factors = _factors(index, stays, diagnoses, procedures, joints, earlier, read, persons, variables, categories, known)
+    factors = _factors(
+        index, stays, diagnoses, procedures, joints, earlier, read, persons, variables, categories, known
+    )
     names = stays.select("stay", "stay_id")
     index.select("measure", "stay").join(names, on="stay").select("measure", "stay_id").write_parquet(
         answer / "index.parquet"
@@ -216,7 +220,9 @@ def _enrolled(eligible: pl.DataFrame, read, persons: pl.DataFrame, last_day: dat
         .join(persons.lazy().select("person", "person_id"), on="person_id")
         .select(
             "person",
-            (pl.col("month").str.slice(0, 4).cast(pl.Int32) * 12 + pl.col("month").str.slice(5, 2).cast(pl.Int32)).alias("month"),
+            (
+                pl.col("month").str.slice(0, 4).cast(pl.Int32) * 12 + pl.col("month").str.slice(5, 2).cast(pl.Int32)
+            ).alias("month"),
             "part_b",
         )
         .collect(engine="streaming")
@@ -244,9 +250,7 @@ def _enrolled(eligible: pl.DataFrame, read, persons: pl.DataFrame, last_day: dat
     died = ((pl.col("death_date") - pl.col("last_discharge")).dt.total_days()).is_between(0, FOLLOW_UP).fill_null(False)
     after = parts.with_columns(pl.lit(True).alias("covered"), (pl.col("month") - 1).alias("left"))
     found = found.join(after.select("person", "left", "covered"), on=["person", "left"], how="left")
-    return found.filter(
-        pl.when(end > last_day).then(died).otherwise(died | pl.col("covered").fill_null(False))
-    )
+    return found.filter(pl.when(end > last_day).then(died).otherwise(died | pl.col("covered").fill_null(False)))
 
 
 def _earlier_stays(judged: pl.DataFrame, stays: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
@@ -310,7 +314,12 @@ def _clinical(eligible, judged, hits, operations, joints, earlier, read, roles, 
         .drop("first")
     )
     found = pl.concat(
-        [others, of("HF").join(with_device, on="stay", how="anti"), cabg, of("THA_TKA").join(bad, on="stay", how="anti")]
+        [
+            others,
+            of("HF").join(with_device, on="stay", how="anti"),
+            cabg,
+            of("THA_TKA").join(bad, on="stay", how="anti"),
+        ]
     )
     covid = hits.filter((role == "covid_dx") & (pl.col("principal") | pl.col("present"))).select("stay")
     return found.join(covid, on="stay", how="anti")
@@ -338,7 +347,10 @@ def _spaced(eligible: pl.DataFrame) -> pl.DataFrame:
 
 def _returns(index, stays, principal, exceptions, covid) -> pl.DataFrame:
     acute = stays.filter("acute").select(
-        pl.col("stay").alias("return"), "person", pl.col("ccn").alias("at"), pl.col("admit").alias("came"),
+        pl.col("stay").alias("return"),
+        "person",
+        pl.col("ccn").alias("at"),
+        pl.col("admit").alias("came"),
         pl.col("discharge").alias("went"),
     )
     lasts = stays.select(pl.col("stay").alias("last"), pl.col("ccn").alias("last_ccn"))
@@ -358,7 +370,11 @@ def _returns(index, stays, principal, exceptions, covid) -> pl.DataFrame:
     psychiatric = exceptions.filter(pl.col("exception") == "psychiatric")["code"]
     code = pl.col("return_code")
     found = found.filter(
-        ~((pl.col("at") == pl.col("last_ccn")) & (pl.col("days") == 0) & (code == pl.col("last_code")).fill_null(False)),
+        ~(
+            (pl.col("at") == pl.col("last_ccn"))
+            & (pl.col("days") == 0)
+            & (code == pl.col("last_code")).fill_null(False)
+        ),
         ~code.is_in(rehabilitation.implode()).fill_null(False),
         ~(
             code.is_in(psychiatric.implode()).fill_null(False)
@@ -474,7 +490,9 @@ def _factors(index, stays, diagnoses, procedures, joints, earlier, read, persons
     tha = measures.filter(pl.col("measure") == "THA_TKA").join(hips, on="stay")
 
     def valued(frame: pl.DataFrame, name: str, value: pl.Expr) -> pl.DataFrame:
-        return frame.select("measure", "stay", pl.lit(name).alias("variable_key"), value.cast(pl.Float64).alias("value"))
+        return frame.select(
+            "measure", "stay", pl.lit(name).alias("variable_key"), value.cast(pl.Float64).alias("value")
+        )
 
     rows = [
         flags.with_columns(pl.lit(1.0).alias("value")),

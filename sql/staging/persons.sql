@@ -5,7 +5,12 @@ select
     trim(persons.person_id) as person_id,
     try_cast(trim(persons.birth_date) as date) as birth_date,
     case upper(trim(persons.sex)) when '1' then 'M' when 'M' then 'M' when '2' then 'F' when 'F' then 'F' end as sex,
-    try_cast(nullif(trim(persons.death_date), '') as date) as death_date
+    try_cast(nullif(trim(persons.death_date), '') as date) as death_date,
+    (file_numbers.file_number << 40) + persons.row_number as person_record_key
 from intake.persons
-anti join staging.person_faults using (source_file, row_number)
+inner join staging.file_numbers on persons.source_file = file_numbers.source_file
+anti join staging.person_faults
+    on
+        persons.row_number = person_faults.row_number
+        and persons.source_file = person_faults.source_file
 order by person_key

@@ -4,9 +4,11 @@ select
     stays.stay_key,
     cast(trim(procedures.sequence) as integer) as sequence,
     upper(replace(trim(procedures.code), '.', '')) as code,
-    try_cast(nullif(trim(procedures.procedure_date), '') as date) as procedure_date
+    try_cast(nullif(trim(procedures.procedure_date), '') as date) as procedure_date,
+    (file_numbers.file_number << 40) + procedures.row_number as record_key
 from intake.procedures
 inner join staging.stays on trim(procedures.stay_id) = stays.stay_id
+inner join staging.file_numbers on procedures.source_file = file_numbers.source_file
 anti join staging.procedure_faults
     on
         procedures.row_number = procedure_faults.row_number

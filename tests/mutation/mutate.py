@@ -19,9 +19,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import conftest  # noqa: F401  (the folders of the tests)
 from mutants import Mutant
 from scenes import NotSql, Test, Theatre, all_mutants, oracle_tests, rule_tests
+
+import conftest  # noqa: F401  (the folders of the tests)
 
 EQUIVALENT = Path(__file__).with_name("equivalent.csv")
 
@@ -62,13 +63,17 @@ def main() -> int:
     parser.add_argument("--part", help="as 2/6: the second of six parts")
     parser.add_argument("--again", type=Path, help="only the mutants of this file")
     parser.add_argument("--record", type=Path, help="write the survivors to this file")
-    parser.add_argument("--oracle", type=int, default=250, metavar="N", help="patients of each oracle run (default 250; 0: none)")
+    parser.add_argument(
+        "--oracle", type=int, default=250, metavar="N", help="patients of each oracle run (default 250; 0: none)"
+    )
     options = parser.parse_args()
     mutants = chosen(options)
     started = time.monotonic()
     theatre = Theatre()
     rules = theatre.rehearse(rule_tests(theatre))
-    print(f"{len(mutants)} mutants, {len(rules)} tests ({time.monotonic() - started:.0f} s to rehearse them)", flush=True)
+    print(
+        f"{len(mutants)} mutants, {len(rules)} tests ({time.monotonic() - started:.0f} s to rehearse them)", flush=True
+    )
     killers: Counter[str] = Counter()
     survivors = try_all(theatre, mutants, rules, killers)
     if survivors and options.oracle:

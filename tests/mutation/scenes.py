@@ -1,6 +1,6 @@
 """The tests of the rules, played again and again over changed SQL, fast.
 
-Every extract that a test gives to `run_cohort` is run once with the shipped SQL and kept, each in a database of its own in memory (a scene).
+Every extract that a test gives to `run_cohort` is run once with the shipped SQL and kept, each in a database in memory (a scene).
 A mutant then makes only its own table anew, and of the tables after it those whose inputs have changed; a scene in which nothing changes
 cannot fail a test. What a mutant did is rolled back. Only the tests of a changed scene are run, as pytest would run them.
 """
@@ -129,9 +129,7 @@ class Theatre:
                 )
                 for row in reference_rows[table]:
                     names, places = ", ".join(f'"{name}"' for name in row), ", ".join(f"${name}" for name in row)
-                    self._shared.execute(
-                        f'insert into reference."{table}" ({names}) values ({places})', dict(row)
-                    )
+                    self._shared.execute(f'insert into reference."{table}" ({names}) values ({places})', dict(row))
             else:
                 self._shared.execute(
                     f'create view reference."{table}" as select * from {self._home}.reference."{table}"'
@@ -268,9 +266,7 @@ def rule_tests(theatre: Theatre) -> list[Test]:
     import test_tables
 
     patient_tables.run_cohort = theatre.run_cohort  # type: ignore[assignment]
-    found = [
-        Test(f"rule: {rule.title}", partial(test_rules.test_rule, rule), "rule") for rule in test_rules.ALL_RULES
-    ]
+    found = [Test(f"rule: {rule.title}", partial(test_rules.test_rule, rule), "rule") for rule in test_rules.ALL_RULES]
     for module in (test_staging, test_tables):
         module.run_cohort = theatre.run_cohort  # type: ignore[attr-defined]
         for name, function in vars(module).items():
@@ -316,5 +312,3 @@ class _Compared:
         if self._answers is None:
             self._answers = answers
         assert answers == self._answers
-
-

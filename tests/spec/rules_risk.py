@@ -34,8 +34,8 @@ RULES = (
     ),
     Rule(
         "Secondary diagnoses of the index admission",
-        "Every secondary diagnosis counts through its condition category, the principal diagnosis never, unless it stands in the list again; "
-        "of a code that stands there twice the line present on admission counts. A measure has its own risk factors only.",
+        "Every secondary diagnosis counts through its condition category, the principal diagnosis never, unless it stands in the list "
+        "again; of a code that stands there twice the line present on admission counts. A measure has its own risk factors only.",
         stays="""
             stay person in         out        dx
             a    ann    2025-03-01 2025-03-04 I50.9,E11.9,J18.9

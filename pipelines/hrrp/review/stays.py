@@ -196,7 +196,15 @@ def one_stay(warehouse: Warehouse, place: Place, measure: str, stay_key: int) ->
         "returns": _returns(warehouse, key),
         "linear_predictor": scored[0][0] if scored else None,
         "risk": scored[0][1] if scored else None,
-        "factors": _factors(warehouse, place, key, int(stay["person_key"]), stay["admit_date"]),
+        "factors": _factors(warehouse, place, key),
+        "sources": records(
+            warehouse.read(
+                "select role, source_stay_id, source_file, row_number from cohort.stay_sources "
+                "where program_year = $year and measure = $measure and stay_key = $stay "
+                "order by role = 'stay' desc, role desc, source_file, row_number",
+                {name: key[name] for name in ("year", "measure", "stay")},
+            )
+        ),
         "diagnoses": records(
             warehouse.read(
                 "select code, sequence, poa, is_principal from staging.diagnoses inner join cohort.stay_parts "
@@ -239,13 +247,9 @@ def _returns(warehouse: Warehouse, key: Mapping[str, Any]) -> list[dict[str, Any
     )
 
 
-def _factors(
-    warehouse: Warehouse, place: Place, key: Mapping[str, Any], person_key: int, admitted: Any
-) -> list[dict[str, Any]]:
-    """Each risk factor of the stay with its weight, and the diagnoses that set it: where they stand and when they were written."""
-    version = place.version
-    lookback = int(version.reference.parameters(version.settings.parameters)["lookback_days"].value)
-    with version.open() as results:
+def _factors(warehouse: Warehouse, place: Place, key: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each risk factor of the stay with its weight, and the records that set it: where they stand, of which day, in which file."""
+    with place.version.open() as results:
         coefficients = dict(
             results.rows(
                 "select term, value from risk.model_in_force "
@@ -267,41 +271,18 @@ def _factors(
     evidence = records(
         warehouse.read(
             """
-            with codes as (
-                select distinct variable_key, code from risk.category_codes where measure = $measure
-                union
-                select distinct variable_key, code from risk.variable_codes where measure = $measure
-            ),
-            written as (
-                select
-                    diagnoses.code, 'index stay' as place, $admitted::date as day, diagnoses.sequence, diagnoses.poa,
-                    null as stay_id
-                from staging.diagnoses inner join cohort.stay_parts on diagnoses.stay_key = stay_parts.part_key
-                where stay_parts.stay_key = $stay
-                union all
-                select
-                    diagnoses.code, 'earlier stay', earlier.discharge_date, diagnoses.sequence, diagnoses.poa, earlier.stay_id
-                from cohort.earlier_stays
-                inner join cohort.stays as earlier on earlier_stays.earlier_stay_key = earlier.stay_key
-                inner join cohort.stay_parts on earlier.stay_key = stay_parts.stay_key
-                inner join staging.diagnoses on stay_parts.part_key = diagnoses.stay_key
-                where earlier_stays.stay_key = $stay
-                union all
-                select history.code, coalesce(history.source, 'claim'), history.service_date, null, null, null
-                from staging.history_diagnoses as history
-                where history.person_key = $person
-                    and history.service_date >= $admitted::date - $lookback and history.service_date < $admitted::date
-            )
-            select distinct codes.variable_key, written.* from written inner join codes using (code)
-            order by codes.variable_key, written.day desc, written.code
+            select distinct sources.variable_key, sources.code, sources.found_in as place, sources.found_on as day,
+                diagnoses.sequence, diagnoses.poa, sources.source_file, sources.row_number,
+                case when sources.found_in = 'earlier stay' then origin.stay_id end as stay_id
+            from risk.risk_factor_sources as sources
+            left join staging.diagnoses as diagnoses
+                on sources.record_key = diagnoses.record_key and sources.code = diagnoses.code
+                and sources.found_in in ('index stay', 'earlier stay')
+            left join staging.stays as origin on diagnoses.stay_key = origin.stay_key
+            where sources.program_year = $year and sources.measure = $measure and sources.stay_key = $stay
+            order by sources.variable_key, sources.found_on desc, sources.code, sources.row_number
             """,
-            {
-                "measure": key["measure"],
-                "stay": key["stay"],
-                "person": person_key,
-                "admitted": admitted,
-                "lookback": lookback,
-            },
+            {name: key[name] for name in ("year", "measure", "stay")},
         )
     )
     by_factor: dict[str, list[dict[str, Any]]] = {}
