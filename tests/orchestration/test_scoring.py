@@ -82,6 +82,17 @@ def test_notes_say_what_own_discharges_cannot_see(warehouse: Warehouse) -> None:
     assert notes.elsewhere(warehouse, Settings(), reference) == []
 
 
+def test_a_report_of_another_hospital_is_named(warehouse: Warehouse) -> None:
+    kinds = {"program_year": "integer", "ccn": "varchar"}
+    warehouse.write("result.report_measures", pd.DataFrame(columns=list(kinds)), kinds)
+    settings = Settings(hsr=Path("/anywhere/fy2025.xlsx"))
+    (said,) = notes.report(warehouse, settings)
+    assert said.startswith("the report fy2025.xlsx is not of a hospital of this run")
+    assert notes.report(warehouse, Settings()) == []
+    warehouse.write("result.report_measures", pd.DataFrame([{"program_year": 2025, "ccn": "010001"}]), kinds)
+    assert notes.report(warehouse, settings) == []
+
+
 def test_a_running_period_without_the_year_before_is_named(warehouse: Warehouse) -> None:
     _run(warehouse, END)
     reference = Reference()

@@ -37,7 +37,7 @@ def result_notes(warehouse: Warehouse, settings: Settings, reference: Reference)
         f"(standard error {float(row['standard_error']):.4f}) on {row['matched_stays']} stays in common with {row['source']}"
         for row in reference.rows("expected_calibration")
     ]
-    unseen = elsewhere(warehouse, settings, reference) + run_out(warehouse)
+    unseen = elsewhere(warehouse, settings, reference) + run_out(warehouse) + report(warehouse, settings)
     lists = [f"reference table {table} is the site's own" for table in reference.site_tables()] + reference.list_notes()
     rows = []
     for year in program_years(warehouse):
@@ -110,6 +110,16 @@ def elsewhere(warehouse: Warehouse, settings: Settings, reference: Reference) ->
             "readmissions to other hospitals are missing; set sees_other_hospitals = false in hrrp.toml, and shares stand in for them"
         ]
     return []
+
+
+def report(warehouse: Warehouse, settings: Settings) -> list[str]:
+    """Whether the site's report can be told to be of one of this run's hospitals."""
+    if settings.hsr is None or warehouse.count("result.report_measures"):
+        return []
+    return [
+        f"the report {settings.hsr.name} is not of a hospital of this run, or does not tell of which: its variances are used, but no "
+        "forecast is scored against it and no change is split from it"
+    ]
 
 
 def run_out(warehouse: Warehouse) -> list[str]:
