@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 READERS = 20
+KEPT_OPEN_SECONDS = 4.0
 MEASURES = ("AMI", "COPD", "HF", "PN", "CABG", "THA_TKA")
 USER = "reader"
 SETTINGS = """
@@ -54,11 +55,17 @@ class Reader:
 
     async def read(self, until: float, pause: float, warm: float) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        asked = time.perf_counter()
         await asyncio.sleep(self.random.random() * min(pause, 1.0))
         while time.perf_counter() < until:
             for view, path in self.visit():
+                if time.perf_counter() - asked > KEPT_OPEN_SECONDS:
+                    # The page closes a connection on which nothing is asked; a browser opens another.
+                    writer.close()
+                    reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
                 started = time.perf_counter()
                 status = await ask(reader, writer, path)
+                asked = time.perf_counter()
                 taken = time.perf_counter() - started
                 if started > warm:
                     self.timings[view].append(taken)

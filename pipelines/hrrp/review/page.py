@@ -184,7 +184,7 @@ def _answer(page: Page, request: Request, handler: Handler) -> Response:
         peer = request.client.host if request.client else None
         viewer = viewer_of(peer, request.headers.getlist(page.settings.user_header), page.settings)
         version = page.published.current()
-        if handler in OF_SINGLE_STAYS:
+        if handler in ASKED_ANEW:
             return handler(page, request, version, viewer)
         return _remembered(page, request, version, viewer, handler)
     except RefusedError as refused:
@@ -621,7 +621,8 @@ def stay_export(page: Page, request: Request, version: Version, viewer: Viewer) 
     )
 
 
-OF_SINGLE_STAYS = (stay_list, stay_page, stay_export)
+# Answers that are never kept: of single stays, and what other commands leave beside the run.
+ASKED_ANEW = (stay_list, stay_page, stay_export, proof)
 
 
 # ---- parts ----
