@@ -170,6 +170,7 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=1.0, help="mean seconds between two pages of a reader; 0: none")
     parser.add_argument("--publish-every", type=float, default=20.0, help="seconds between two new versions; 0: none")
     parser.add_argument("--level", choices=["aggregate", "patient"], default="aggregate")
+    parser.add_argument("--workers", type=int, default=2, help="processes of hrrp serve")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     arguments = parser.parse_args()
     packages = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "starlette", "uvicorn", "jinja2"))
@@ -183,7 +184,19 @@ def main() -> None:
         settings = Path(folder) / "hrrp.toml"
         settings.write_text(SETTINGS.format(level=arguments.level), encoding="utf-8")
         served = subprocess.Popen(
-            [sys.executable, "-m", "hrrp", "serve", "--out", str(out), "--port", "0", "--json"],
+            [
+                sys.executable,
+                "-m",
+                "hrrp",
+                "serve",
+                "--out",
+                str(out),
+                "--port",
+                "0",
+                "--json",
+                "--workers",
+                str(arguments.workers),
+            ],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "HRRP_SETTINGS": str(settings), "OPENBLAS_NUM_THREADS": "1"},
@@ -202,7 +215,8 @@ def main() -> None:
             port = int(document["url"].rsplit(":", 1)[1])
             hospitals, years = places(out)
             print(
-                f"{len(hospitals):,} hospitals, FY{years}; {READERS} readers, pause {arguments.pause} s, {arguments.level} level"
+                f"{len(hospitals):,} hospitals, FY{years}; {arguments.workers} processes, {READERS} readers, "
+                f"pause {arguments.pause} s, {arguments.level} level"
             )
             readers, published = asyncio.run(measure(port, out, arguments, hospitals, years))
             memory = resident(served.pid)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -461,3 +465,28 @@ def test_nothing_beside_the_page_is_written(site: Site, local: TestClient) -> No
     for path in OPEN_VIEWS:
         local.get(path)
     assert seen(site.out) == before
+
+
+def test_several_processes_answer_and_end_together(site: Site, tmp_path: Path) -> None:
+    served = subprocess.Popen(
+        [sys.executable, "-m", "hrrp", "serve", "--out", str(site.out), "--port", "0", "--workers", "2", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "HRRP_SETTINGS": str(tmp_path / "hrrp.toml")},
+    )
+    try:
+        assert served.stdout is not None
+        text = ""
+        while '"url"' not in text or "}" not in text:
+            text += served.stdout.readline()
+        address = json.loads(text)["url"]
+        children = [int(each) for each in Path(f"/proc/{served.pid}/task/{served.pid}/children").read_text().split()]
+        assert len(children) == 1
+        for _ in range(10):
+            # A connection each, so that either process may take it.
+            assert httpx.get(f"{address}/help").status_code == 200
+    finally:
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(30) in {0, -signal.SIGTERM}
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert not list(site.out.glob(f".serve-{served.pid}-*"))

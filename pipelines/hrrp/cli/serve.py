@@ -32,6 +32,9 @@ def serve(
     behind_proxy: bool = typer.Option(
         False, "--behind-proxy", help="Allow an address that other machines reach; needs trusted_proxies in hrrp.toml."
     ),
+    workers: int = typer.Option(
+        1, min=1, max=16, help="Processes that answer; one does for a system, two for many readers of a nation."
+    ),
     as_json: bool = typer.Option(False, "--json", help="When ready, one JSON document on stdout: url, process."),
 ) -> None:
     """Open the results to quality teams in the browser: aggregate level, this machine only, nothing leaves it."""
@@ -45,7 +48,7 @@ def serve(
         who = "behind a proxy" if behind_proxy else "this machine only, aggregate level"
         progress.print(f"hrrp serve: {url} ({who}). Ctrl-C stops it.")
 
-    run_page(settings, host, port, ready)
+    run_page(settings, host, port, ready, workers=workers)
 
 
 def check_host(host: str, settings: Settings, behind_proxy: bool) -> None:

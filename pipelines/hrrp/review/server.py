@@ -1,11 +1,13 @@
-"""Run the page: one process, stopped by Ctrl-C or SIGTERM."""
+"""Run the page: one process or several, stopped by Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,6 +17,7 @@ from starlette.applications import Starlette
 from hrrp.errors import UsageError
 from hrrp.review.page import make_app
 from hrrp.review.published import Published
+from hrrp.review.scenarios import review_database
 from hrrp.review.views import warm
 from hrrp.settings import Settings
 
@@ -23,26 +26,64 @@ SWITCH_SECONDS = 0.001
 WAITING_CONNECTIONS = 128
 
 
-def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int], None]) -> None:
+def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int], None], *, workers: int = 1) -> None:
     """Serve until told to stop; `ready` gets the address and this process's number as soon as the page answers.
 
+    With several `workers` as many processes answer at the same address, each with its own reading of the results; they end with this one.
     Raises UsageError where no run has published results, or the port is taken.
     """
-    app = make_app(settings)
-    # A new version is read beside the requests; none waits long for its turn.
-    sys.setswitchinterval(SWITCH_SECONDS)
+    review_database(settings)
     listener = _listen(host, port)
     taken = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
-    threading.Thread(target=_warm, args=(app.state.published,), daemon=True).start()
-    server = _Server(page_config(app), lambda: ready(f"http://{shown}:{taken}", os.getpid()))
+    children: list[int] = []
+    for _ in range(workers - 1):
+        # Before anything of the results is open: an open database does not survive a fork.
+        child = os.fork()
+        if child == 0:
+            _end_with_parent()
+            try:
+                _serve(settings, listener, lambda: None)
+            finally:
+                os._exit(0)
+        children.append(child)
     try:
-        server.run(sockets=[listener])
+        _serve(settings, listener, lambda: ready(f"http://{shown}:{taken}", os.getpid()))
+    finally:
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGTERM)
+        for child in children:
+            with suppress(ChildProcessError):
+                os.waitpid(child, 0)
+
+
+def _serve(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
+    # The server raises the signal that stopped it once more at its end; nothing may be left behind then.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    app = make_app(settings)
+    # A new version is read beside the requests; none waits long for its turn.
+    sys.setswitchinterval(SWITCH_SECONDS)
+    threading.Thread(target=_warm, args=(app.state.published,), daemon=True).start()
+    try:
+        _Server(page_config(app), ready).run(sockets=[listener])
     except KeyboardInterrupt:
         pass
     finally:
         listener.close()
         app.state.published.close()
+
+
+def _end_with_parent() -> None:
+    """End this process in an orderly way when the one that started it is gone."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def page_config(app: Starlette) -> uvicorn.Config:
