@@ -63,6 +63,7 @@ def test_the_review_database_names_no_patient(small: Any, settings: Settings) ->
     assert {name for name in review if not name.startswith("reference.")} == {
         "cohort.long_stays",
         "intake.source_files",
+        "result.proofs",
         "result.quality_checks",
         "result.totals",
         "staging.row_accounting",

@@ -113,11 +113,9 @@ def write_review(working: Path, target: Path, settings: Settings, checks: pd.Dat
         _write_tables(working, patients, settings, _present(working, settings, PATIENT_TABLES), mode=0o600)
     else:
         _remove(patients)
-    made: dict[str, tuple[pd.DataFrame, Mapping[str, str]]] = {}
+    made = {PROOF_TABLE: (proof_table(kept_proofs(target.parent)), PROOF_COLUMNS)}
     if checks is not None:
         made["result.quality_checks"] = (checks, CHECK_COLUMNS)
-    if proofs := kept_proofs(target.parent):
-        made[PROOF_TABLE] = (proof_table(proofs), PROOF_COLUMNS)
     _write_tables(working, target, settings, tables, made)
     return [*tables, *made]
 
