@@ -59,7 +59,7 @@ BOUNDARY_TAU2 = 1e-4  # below it the marginal methods ask whether the estimate i
 WARM_START_STAYS = 50_000  # from here on a part of the hospitals gives the start
 WARM_START_PART = 16
 WARM_START_STEP = 0.02
-MARGINAL_START_STEP = 0.05  # Laplace and AGQ start from RSPL at about this distance
+MARGINAL_START_STEP = 0.1  # Laplace and AGQ start from RSPL at about this distance
 MARGINAL_START_TAU2 = 0.005
 TOLERANCE = 1e-8
 REUSE_INFORMATION = 0.02  # after a step shorter than this a pass makes do with the last information ...
@@ -480,15 +480,16 @@ def marginal(
     It ends where the step is below `tolerance` (see `Iteration`). Raises as `rspl`.
     """
     code = METHODS[method]
+    refreshed = 0  # the curvature is taken afresh at the first two points, then updated
+    inverse = np.empty(0)
     if start is None:
-        near = rspl(stays, tolerance=MARGINAL_START_STEP)
-        start = near.coefficients, near.tau2, near.sums.effect
+        start, near = _after_rspl(stays)
+        if stays.n >= WARM_START_STAYS:  # another information would cost more than the passes that it saves
+            refreshed, inverse = 2, _starting_inverse(near, max(start[1], MARGINAL_START_TAU2))
     coefficients, t, effect = start
     x = np.append(coefficients, math.log(max(t, MARGINAL_START_TAU2)))
     history: list[Iteration] = []
     boundary_is_ruled_out = False
-    refreshed = 0  # the curvature is taken afresh at the first two points, then updated
-    inverse = np.empty(0)
     previous: tuple[Floats, Floats, float] | None = None  # point, gradient, log likelihood
     move = np.empty(0)
     for number in range(1, max_passes + 1):
@@ -529,6 +530,14 @@ def marginal(
         x = x + move
         _stop_runaway(stays, x[:-1], number)
     raise _not_converged(f"The {method} fit", history)
+
+
+def _after_rspl(stays: PackedStays) -> tuple[tuple[Floats, float, Floats], Sums]:
+    """Coefficients, t and effects one step after RSPL has come to about MARGINAL_START_STEP, and the sums before the step."""
+    near = rspl(stays, tolerance=MARGINAL_START_STEP)
+    assert near.sums.C is not None and near.sums.G is not None
+    t, here = _LinearMixedModel(near.sums, near.sums.C, near.sums.G, True, None, math.nan).solution(near.t)
+    return (near.coefficients + shortened(stays, here.change), t, here.effect), near.sums
 
 
 def _starting_inverse(sums: Sums, t: float) -> Floats:
