@@ -34,7 +34,7 @@ def exact_quantile(y: np.ndarray, eta: np.ndarray, tau2: float, probability: flo
         if tau2_se == 0.0:
             return float(np.exp(-0.5 * u * u / tau2))
         z = np.linspace(-8, 8, 4001)
-        v = tau2 * np.exp(tau2_se / tau2 * z)
+        v = tau2 * np.exp(np.sqrt(np.log(1 + (tau2_se / tau2) ** 2)) * z)
         return float(np.trapezoid(np.exp(-0.5 * z * z - 0.5 * u * u / v) / np.sqrt(v), z))
 
     def likelihood(u: float) -> float:
@@ -178,3 +178,16 @@ def test_importing_the_model_is_cheap() -> None:
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 3.0, 50.0])
+@pytest.mark.parametrize("tau2", [0.0, 1e-6, 0.006, 0.4])
+def test_interval_holds_the_ratio_however_unsure_tau2_is(tau2: float, share: float) -> None:
+    """A fit on few hospitals may know tau2 by a standard error of many times itself."""
+    rng = np.random.default_rng(4)
+    index = np.repeat(np.arange(60), rng.integers(1, 200, 60))
+    eta = rng.normal(-1.5, 0.5, index.size)
+    y = (rng.random(index.size) < expit(eta + 0.3 * rng.normal(size=60)[index])).astype(float)
+    err = hospital_effects(y, eta, index, 60, tau2).err
+    low, high = err_posterior(y, eta, index, 60, tau2, share * tau2).err_quantiles().T
+    assert (low <= err + 1e-12).all() and (err <= high + 1e-12).all()

@@ -45,6 +45,7 @@ POSTERIOR_NODES = 33  # Chebyshev points at which the log posterior is computed;
 POSTERIOR_GRID = 801  # points of the tabulated distribution function
 POSTERIOR_HALF_WIDTH = 7.0  # in standard errors
 TAU2_NODES = 9  # Gauss-Hermite nodes for an uncertain tau2
+LARGEST_SPREAD = 1.0  # most uncertainty of log tau2, one standard deviation
 
 LOW_RELIABILITY = 0.10
 
@@ -248,9 +249,9 @@ def err_posterior(
     if not (np.isfinite(tau2_se) and tau2_se >= 0.0):
         raise InputContractError(f"tau2_se is {tau2_se}; expected a standard error, zero or above.")
     modes = hospital_effects(y, eta, index, n_hospitals, tau2)
-    spread = tau2_se / tau2 if tau2 > 0.0 else 0.0  # standard error of log tau2
+    spread = _spread(tau2, tau2_se)
     nodes, basis, grid = _chebyshev()
-    scale = POSTERIOR_HALF_WIDTH * np.exp(min(spread, 1.0)) * modes.se
+    scale = POSTERIOR_HALF_WIDTH * np.exp(spread) * modes.se
     log_likelihood = np.empty((n_hospitals, nodes.size))
     log_predicted = np.empty((n_hospitals, nodes.size))
     with np.errstate(divide="ignore"):
@@ -284,6 +285,15 @@ def draw_errs(
     """Posterior draws of every hospital's ERR, shape (n_hospitals, draws); NaN for a hospital without stays."""
     posterior = err_posterior(outcome, linear_predictor, hospital_index, n_hospitals, tau2, tau2_se)
     return posterior.draw(draws, seed)
+
+
+def _spread(tau2: float, tau2_se: float) -> float:
+    """Standard deviation of log tau2: that of the log-normal distribution with this ratio of standard deviation to mean.
+
+    At most LARGEST_SPREAD: a standard error beyond tau2 itself says that zero is near, and no longer how far tau2 may
+    lie; a wider log-normal would then put most of its weight on no variance at all.
+    """
+    return min(float(np.sqrt(np.log1p((tau2_se / tau2) ** 2))), LARGEST_SPREAD) if tau2 > 0.0 else 0.0
 
 
 def _log_prior(effect: Floats, tau2: float, spread: float) -> Floats:
