@@ -23,6 +23,7 @@ import hrrp
 from hrrp.errors import HrrpError
 from hrrp.orchestration.python_tables import PYTHON_TABLES, PythonTable
 from hrrp.orchestration.resources import Site
+from hrrp.orchestration.scoring import PICTURES
 from hrrp.program import Reference
 from hrrp.quality import SUITES
 from hrrp.warehouse import SqlStep, Warehouse, load_steps
@@ -235,8 +236,10 @@ def _python_asset(made: PythonTable, dictionary: Dictionary) -> dg.AssetsDefinit
         site: Site = context.resources.site
 
         def make(warehouse: Warehouse) -> list[Made]:
-            warehouse.write(made.name, made.compute(warehouse, site.settings, site.reference), made.columns)
-            drawn = made.pictures(warehouse) if made.pictures is not None else {}
+            frame = made.compute(warehouse, site.settings, site.reference)
+            warehouse.write(made.name, frame, made.columns)
+            drawn = dict(made.pictures(warehouse)) if made.pictures is not None else {}
+            drawn |= frame.attrs.get(PICTURES, {})
             return [_report(warehouse, made.name, dictionary, made.watch, drawn)]
 
         yield from _write(context, made.name, make)

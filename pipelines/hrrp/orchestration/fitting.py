@@ -1,8 +1,8 @@
 """Setting `reference = "fit"`: the risk models fitted on the data at hand, in place of CMS's published ones.
 
-Reads the index admissions with their risk factors, hands them to `hrrp.model.RandomInterceptLogit` (RSPL, the criterion that CMS uses),
-and lays its answers out as rows of risk.model_in_force. A measure that cannot be fitted (one hospital only, too few stays for its
-variables) keeps the published model, and its rows say why.
+Reads the index admissions with their risk factors, hands them to `hrrp.model.RandomInterceptLogit` (RSPL, the criterion that
+CMS uses), and lays its answers out as rows of risk.model_in_force, with a picture of each fit for the asset's page. A measure
+that cannot be fitted (one hospital only, too few stays for its variables) keeps the published model, and its rows say why.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 
 from hrrp.errors import ConvergenceError, InputContractError
-from hrrp.model import RandomInterceptLogit
+from hrrp.model import RandomInterceptLogit, RandomInterceptResults
+from hrrp.program import REPORT_NAMES
+from hrrp.review.model_pictures import POSTERIOR, model_picture
 from hrrp.warehouse import Warehouse
 
 ADMISSIONS = """
@@ -64,12 +66,15 @@ def design_of(
     )
 
 
-def fit_models(warehouse: Warehouse, published: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of risk.model_in_force with every model fitted that can be; `published` are the rows as CMS's models give them.
+def fit_models(warehouse: Warehouse, published: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The rows of risk.model_in_force with every model fitted that can be, and a picture of each fit as Markdown by title.
+
+    `published` are the rows as CMS's models give them.
 
     Raises ConvergenceError where not one of them can be.
     """
     rows: list[dict[str, Any]] = []
+    pictures: dict[str, str] = {}
     refused: list[str] = []
     for year, measure in dict.fromkeys((row["program_year"], row["measure"]) for row in published):
         own = [row for row in published if (row["program_year"], row["measure"]) == (year, measure)]
@@ -105,9 +110,24 @@ def fit_models(warehouse: Warehouse, published: list[dict[str, Any]]) -> list[di
                 "standard_error": float(fitted.tau2_se),
             }
         )
+        pictures[f"fit {REPORT_NAMES[measure]} FY{year}"] = _picture(
+            fitted, f"{REPORT_NAMES[measure]}, program year {year}"
+        )
     if refused and not any(row["basis"] == "fit" for row in rows):
         raise ConvergenceError(
             f"No model could be fitted on these discharges. {refused[0]} Bring more hospitals or more years, "
             'or set reference = "published" in hrrp.toml.'
         )
-    return rows
+    return rows, pictures
+
+
+def _picture(fitted: RandomInterceptResults, title: str) -> str:
+    """Calibration and caterpillar of one fit."""
+    interval = fitted.err_posterior_interval()
+    c = f"{title}: {fitted.nobs:,} admissions, c-statistic {fitted.c_statistic():.3f}"
+    tenths = [
+        {str(name): float(value) for name, value in row.items()} for row in fitted.calibration().to_dict("records")
+    ]
+    return model_picture(
+        c, tenths, fitted.err.to_numpy(), interval["low"].to_numpy(), interval["high"].to_numpy(), POSTERIOR
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -41,7 +42,7 @@ def result_notes(warehouse: Warehouse, settings: Settings, reference: Reference)
     lists = [f"reference table {table} is the site's own" for table in reference.site_tables()] + reference.list_notes()
     rows = []
     for year in program_years(warehouse):
-        found = stand_ins(reference, year) + variances(warehouse, year) + extract + skipped
+        found = stand_ins(reference, year, fitted(warehouse, year)) + variances(warehouse, year) + extract + skipped
         found += (
             history(warehouse, settings, reference, year)
             + unseen
@@ -56,14 +57,20 @@ def result_notes(warehouse: Warehouse, settings: Settings, reference: Reference)
     return pd.DataFrame(rows)
 
 
-def stand_ins(reference: Reference, year: int) -> list[str]:
-    """What is not published for the year, and which year's figure took its place."""
+def fitted(warehouse: Warehouse, year: int) -> set[str]:
+    """The measures whose model was fitted on the data at hand."""
+    sql = "select distinct measure from risk.model_in_force where basis = 'fit' and program_year = $year"
+    return {measure for (measure,) in warehouse.rows(sql, {"year": year})}
+
+
+def stand_ins(reference: Reference, year: int, without_model: Collection[str] = ()) -> list[str]:
+    """What is not published for the year, and which year's figure took its place; `without_model` need no published model."""
     figures: list[Published[Any]] = [
         reference.neutrality_modifier(year),
         reference.peer_group_medians(year),
         reference.peer_group_cuts(year),
         reference.national_rates(year),
-        *(reference.published_model(measure, year) for measure in MEASURES),
+        *(reference.published_model(measure, year) for measure in MEASURES if measure not in without_model),
     ]
     return [figure.note for figure in figures if figure.note] + list(reference.year_notes(year))
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from hrrp.orchestration import ledger, notes, scoring
-from hrrp.program import Reference
+from hrrp.program import MEASURES, REPORT_NAMES, Reference
+from hrrp.review.model_pictures import coefficient_tables, pictures_of_measures
 from hrrp.review.pictures import pictures_of_forecasts
 from hrrp.settings import Settings
 from hrrp.warehouse import Warehouse
@@ -50,6 +51,7 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
             "cohort.readmissions",
             "risk.risk_factors",
             "reference.risk_coefficients",
+            "reference.risk_variables",
             "reference.between_hospital_variance",
         ),
         columns={
@@ -64,6 +66,14 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
             "source": "varchar",
         },
         compute=scoring.model_in_force,
+        # The earliest program year's; its history over the runs stands on the asset's page.
+        watch={
+            f"between-hospital variance {REPORT_NAMES[measure]}": (
+                f"arg_min(value, program_year) filter (where kind = 'variance' and measure = '{measure}')"
+            )
+            for measure in MEASURES
+        },
+        pictures=coefficient_tables,
     ),
     PythonTable(
         name="result.hospital_measures",
@@ -110,6 +120,7 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
             "follow_up_incomplete": "integer",
         },
         compute=scoring.hospital_measures,
+        pictures=pictures_of_measures,
     ),
     PythonTable(
         name="result.forecast_inputs",

@@ -21,6 +21,7 @@ from hrrp.program import MEASURES, Reference
 from hrrp.settings import Settings
 from hrrp.warehouse import Warehouse
 
+PICTURES = "pictures"  # of a table's attributes: pictures for its asset's page that only its maker can draw
 REPORT_COLUMNS = {
     "program_year": "integer",
     "ccn": "varchar",
@@ -94,11 +95,14 @@ def model_in_force(warehouse: Warehouse, settings: Settings, reference: Referenc
                 for term, value in published.value.coefficients.items()
             ]
             rows.append(common | {"term": "tau2", "kind": "variance", "value": tau2, "source": source})
-    if settings.reference == "fit":
-        from hrrp.orchestration.fitting import fit_models
+    if settings.reference != "fit":
+        return pd.DataFrame(rows)
+    from hrrp.orchestration.fitting import fit_models
 
-        rows = fit_models(warehouse, rows)
-    return pd.DataFrame(rows)
+    rows, pictures = fit_models(warehouse, rows)
+    table = pd.DataFrame(rows)
+    table.attrs[PICTURES] = pictures
+    return table
 
 
 def _site_variances(settings: Settings, reference: Reference) -> dict[str, tuple[float, str]]:
@@ -126,11 +130,13 @@ def report_measures(warehouse: Warehouse, settings: Settings, reference: Referen
     return pd.DataFrame([] if ccn is None else rows_of(report, ccn), columns=list(REPORT_COLUMNS))
 
 
-def _variances(warehouse: Warehouse) -> dict[tuple[int, str], float]:
+def _variances(warehouse: Warehouse) -> dict[tuple[int, str], tuple[float, float]]:
+    """Between-hospital variance and its standard error: 0 where it is published, or lies on the boundary."""
     return {
-        (year, measure): value
-        for year, measure, value in warehouse.rows(
-            "select program_year, measure, value from risk.model_in_force where kind = 'variance'"
+        (year, measure): (value, error)
+        for year, measure, value, error in warehouse.rows(
+            "select program_year, measure, value, case when isfinite(standard_error) then standard_error else 0 end "
+            "from risk.model_in_force where kind = 'variance'"
         )
     }
 
@@ -186,6 +192,7 @@ def hospital_measures(warehouse: Warehouse, settings: Settings, reference: Refer
                 {"year": year, "measure": measure, "last_known": last_known},
                 subjects,
             ).fillna(0)
+            tau2, tau2_se = variances[year, measure]
             index = pd.Index(subjects["ccn"]).get_indexer(pd.Index(stays["ccn"].astype(str)))
             own = index >= 0
             scored = (
@@ -193,10 +200,10 @@ def hospital_measures(warehouse: Warehouse, settings: Settings, reference: Refer
                 stays["linear_predictor"][own].astype(np.float64),
                 index[own].astype(np.int64),
                 len(subjects),
-                variances[year, measure],
+                tau2,
             )
             effects = hospital_effects(*scored)
-            low, high = err_posterior(*scored).err_quantiles().T
+            low, high = err_posterior(*scored, tau2_se).err_quantiles().T
             median = np.array([medians.get((group, measure), np.nan) if group else np.nan for group in groups])
             share = contributions(effects.err, median, ratios, effects.n, modifier) if measure in in_payment else 0.0
             tables.append(
@@ -216,7 +223,7 @@ def hospital_measures(warehouse: Warehouse, settings: Settings, reference: Refer
                         "hospital_effect": np.where(effects.n > 0, effects.effect, np.nan),
                         "hospital_effect_se": np.where(effects.n > 0, effects.se, np.nan),
                         "reliability": np.where(effects.n > 0, effects.reliability, np.nan),
-                        "tau2": variances[year, measure],
+                        "tau2": tau2,
                         "peer_group": pd.array(groups, dtype="Int64"),
                         "peer_group_median": median,
                         "penalty_indicator": penalty_indicator(effects.err, median, effects.n),
