@@ -146,6 +146,10 @@ def test_columns_without_a_coefficient_can_be_dropped(nation: Nation) -> None:
     assert set(model.dropped) == {"again", "none", "rare"}
     assert model.dropped["again"] == "is determined by 'flag_2'"
     assert model.fit().params.to_numpy() == pytest.approx(model_of(nation).fit().params.to_numpy(), abs=1e-8)
+    twice = model_of(nation, nation.design.assign(again=nation.design["flag_2"]), unestimable="drop")
+    assert twice.dropped == {"again": "is determined by 'flag_2'"}
+    assert twice.fit().params.to_numpy() == pytest.approx(model_of(nation).fit().params.to_numpy(), abs=1e-8)
+    assert model_of(nation, unestimable="drop").dropped == {}
     with pytest.raises(UsageError, match="unestimable"):
         model_of(nation, unestimable="keep")
 
@@ -188,6 +192,10 @@ def test_missing_values_are_named(nation: Nation) -> None:
     outcome[7] = np.nan
     with pytest.raises(InputContractError, match="outcome: 1 of 2000"):
         RandomInterceptLogit(outcome, nation.design, nation.hospital)
+    nullable_outcome = pd.Series(nation.outcome).astype("Int8")
+    nullable_outcome[:2] = pd.NA
+    with pytest.raises(InputContractError, match="outcome: 2 of 2000"):
+        RandomInterceptLogit(nullable_outcome, nation.design, nation.hospital)
     hospital = nation.hospital.astype(object)
     hospital[[1, 2, 3]] = None
     with pytest.raises(InputContractError, match="hospital: 3 of 2000 labels are missing"):
@@ -207,6 +215,11 @@ def test_wrong_kinds_are_named(nation: Nation) -> None:
         RandomInterceptLogit(np.zeros(2000), nation.design, nation.hospital)
     with pytest.raises(UsageError, match="method"):
         model_of(nation).fit("reml")  # type: ignore[arg-type]
+    for nodes in (0, 2.5):
+        with pytest.raises(UsageError, match="nodes"):
+            model_of(nation).fit("agq", nodes)  # type: ignore[arg-type]
+    with pytest.raises(InputContractError, match="all 2000 are zero"):
+        model_of(nation, weights=np.zeros(2000))
 
 
 def test_more_columns_than_stays(nation: Nation) -> None:
@@ -245,6 +258,12 @@ def test_arrays_bools_and_frames_are_alike(nation: Nation) -> None:
     assert array.params.to_numpy() == pytest.approx(frame.params.to_numpy(), abs=1e-12)
     assert other.params.to_numpy() == pytest.approx(frame.params.to_numpy(), abs=1e-12)
     assert list(array.params.index[1:3]) == ["x1", "x2"]
+    objects = RandomInterceptLogit(nation.outcome.astype(object), nation.design.to_numpy(object), nation.hospital).fit()
+    assert objects.params.to_numpy() == pytest.approx(frame.params.to_numpy(), abs=1e-12)
+    upright = RandomInterceptLogit(
+        nation.outcome[:, None], nation.design, pd.Series(nation.hospital).astype("category")
+    )
+    assert upright.fit().err.to_numpy() == pytest.approx(frame.err.to_numpy(), abs=1e-12)
 
 
 def test_units_do_not_matter(nation: Nation) -> None:

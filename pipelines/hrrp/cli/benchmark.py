@@ -92,10 +92,17 @@ def _print(document: dict[str, Any]) -> None:
     if document["compilation_seconds"]:
         times = document["compilation_seconds"]
         console.print(f"compilation {times['cold']} s once, {times['cached']} s from the cache")
-    table = Table("step", "stays", "best, s", "all, s", "peak, MB")
+    table = Table("step", "stays", "best, s", "processor, s", "all, s", "peak, MB")
     for row in document["timings"]:
         every = " ".join(f"{seconds:.3f}" for seconds in row["all_seconds"])
-        table.add_row(row["what"], f"{row['stays']:,}", f"{row['seconds']:.3f}", every, f"{row['peak_mb']}")
+        table.add_row(
+            row["what"],
+            f"{row['stays']:,}",
+            f"{row['seconds']:.3f}",
+            f"{row['processor_seconds']:.3f}",
+            every,
+            f"{row['peak_mb']}",
+        )
     console.print(table)
     if "scaling_exponent" in document:
         console.print(f"time grows with the number of stays to the power {document['scaling_exponent']:.2f}")

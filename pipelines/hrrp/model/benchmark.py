@@ -1,6 +1,7 @@
 """Timing of the hierarchical model on a synthetic nation: what `hrrp benchmark model` runs.
 
 Times are wall-clock, the best of some repetitions with all of them listed, in this process with its data in memory;
+processor seconds are what all its threads together spent, which tells how much a machine shared with others has added;
 peak memory is the whole process's, data and libraries included, up to the end of the step. Nothing is read from or
 written to files.
 """
@@ -36,13 +37,14 @@ SCALING = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 @dataclass(frozen=True)
 class Timing:
-    """One step: the best time, all times, and the process's peak memory at its end."""
+    """One step: the best time, all times, the least processor time, and the process's peak memory at its end."""
 
     what: str
     stays: int
     hospitals: int
     seconds: float
     all_seconds: list[float]
+    processor_seconds: float
     peak_mb: int
 
 
@@ -119,14 +121,15 @@ def measure(
 
     def timed(what: str, run: Callable[[], Any], repeat: int, n: int = stays) -> Any:
         progress(what)
-        seconds = []
+        seconds, processor = [], []
         answer = None
         for _ in range(repeat):
             answer = None  # the answer before goes first, so that memory counts one
-            began = time.perf_counter()
+            began, spent = time.perf_counter(), time.process_time()
             answer = run()
             seconds.append(round(time.perf_counter() - began, 4))
-        timings.append(Timing(what, n, hospitals, min(seconds), seconds, peak_mb()))
+            processor.append(round(time.process_time() - spent, 4))
+        timings.append(Timing(what, n, hospitals, min(seconds), seconds, min(processor), peak_mb()))
         return answer
 
     def fit(model: RandomInterceptLogit, **options: Any) -> RandomInterceptResults:
@@ -155,13 +158,13 @@ def measure(
     boot = None
     if replicates:
         rspl.bootstrap(1, seed)  # compiles
-        boot = timed(f"bootstrap, {replicates} replicates", lambda: rspl.bootstrap(replicates, seed), 2)
+        boot = timed(f"bootstrap, {replicates} replicates", lambda: rspl.bootstrap(replicates, seed), 3)
     answers["laplace"] = _answer(timed("Laplace with all ERRs", lambda: fit(model, method="laplace"), repetitions))
     agq = timed("quadrature, 7 nodes, with all ERRs", lambda: fit(model, method="agq", nodes=7), repetitions)
     answers["agq"] = _answer(agq)
     if compiled:
         with _environment("HRRP_NO_NUMBA", "1"):
-            plain = timed("RSPL with all ERRs, numpy only", lambda: fit(model), 2)
+            plain = timed("RSPL with all ERRs, numpy only", lambda: fit(model), 3)
         answers["rspl_numpy"] = _answer(plain)
         answers["largest_err_difference_numpy"] = float(np.abs(plain.err - rspl.err).max())
     document: dict[str, Any] = {

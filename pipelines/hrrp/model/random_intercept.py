@@ -79,6 +79,7 @@ class RandomInterceptLogit:
         self.stays = pack(names, columns, y, codes, len(labels), v, blocks)
         faults = _unestimable_columns(self.stays)
         if unestimable == "drop":
+            faults = faults or _determined_columns(self.stays)
             while faults:
                 self.dropped.update(faults)
                 kept = [k for k, name in enumerate(names) if name not in self.dropped]
@@ -135,8 +136,8 @@ class RandomInterceptLogit:
         """
         if method not in METHODS:
             raise UsageError(f"method is {method!r}; expected one of {', '.join(METHODS)}.")
-        if nodes < 1:
-            raise UsageError(f"nodes is {nodes}; expected 1 or more.")
+        if nodes < 1 or int(nodes) != nodes:
+            raise UsageError(f"nodes is {nodes}; expected a whole number, 1 or more.")
         if method == "rspl":
             estimate = estimation.rspl(
                 self.stays, restricted=restricted, free_scale=free_scale, tolerance=tolerance, max_passes=max_passes
@@ -149,7 +150,11 @@ class RandomInterceptLogit:
 
 
 def _outcome(outcome: ArrayLike) -> NDArray[np.uint8]:
-    y = np.asarray(outcome)
+    y: Any = _plain(pd.Series(outcome)) if _is_of_pandas(outcome) else np.asarray(outcome)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim == 1 and y.dtype == object:
+        y = _plain(pd.Series(y))
     if y.ndim != 1:
         raise InputContractError(f"outcome has shape {y.shape}; expected one element a stay.")
     if y.dtype.kind not in "buif":
@@ -174,6 +179,8 @@ def _columns(design: ArrayLike | pd.DataFrame, n: int) -> tuple[list[str], list[
             raise InputContractError(f"design has shape {array.shape}; expected (stays, columns).")
         names = [f"x{k + 1}" for k in range(array.shape[1])]
         columns = [array[:, k] for k in range(array.shape[1])]
+        if array.dtype == object:
+            columns = [_plain(pd.Series(column)) for column in columns]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputContractError(f"design has more than one column named '{twice}'. Rename or drop one.")
@@ -187,8 +194,14 @@ def _columns(design: ArrayLike | pd.DataFrame, n: int) -> tuple[list[str], list[
     return names, columns
 
 
+def _is_of_pandas(values: object) -> bool:
+    return isinstance(values, (pd.Series, pd.api.extensions.ExtensionArray))
+
+
 def _plain(column: pd.Series) -> NDArray:
-    """A column as numpy; pandas' nullable kinds become floats with NaN for missing, which `pack` then names."""
+    """A column as numpy; objects that are all numbers become numbers, pandas' nullable kinds floats with NaN for missing, which
+    `pack` then names."""
+    column = column.infer_objects()
     if isinstance(column.dtype, np.dtype):
         return column.to_numpy()
     try:
@@ -223,6 +236,8 @@ def _weights(weights: ArrayLike | None, n: int) -> Floats | None:
     wrong = int(np.count_nonzero(~(np.isfinite(v) & (v >= 0.0))))
     if wrong:
         raise InputContractError(f"weights: {wrong} of {n} values are missing, infinite or negative. Correct them.")
+    if n and not v.any():
+        raise InputContractError(f"weights: all {n} are zero, which leaves no stay. Give those that count a weight.")
     return None if bool((v == 1.0).all()) else v
 
 
