@@ -13,6 +13,7 @@ of the call before are replaced. Read what you need before the next call.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import date
@@ -140,16 +141,17 @@ def _load_intake(
         given = tables.get(name, ())
         columns = layout.column_names
         for row in given:
-            if set(row) - set(columns):
+            if set(row) - set(columns) - {"source_file"}:
                 raise ValueError(f"{name} has no column {sorted(set(row) - set(columns))}")
         texts = {column: [_text(row.get(column)) for row in given] for column in columns}
         frame = pd.DataFrame(texts, dtype=object)
-        frame["source_file"] = f"{name}.csv"
+        # A row may name its file; the rows of all files are numbered together.
+        frame["source_file"] = [row.get("source_file", f"{name}.csv") for row in given]
         frame["row_number"] = range(2, len(given) + 2)
         kinds = {**dict.fromkeys(columns, "varchar"), "source_file": "varchar", "row_number": "bigint"}
         warehouse.write(f"intake.{name}", frame, kinds)
-        if given:
-            files.append({"source_file": f"{name}.csv", "canonical_file": name, "rows_read": len(given)})
+        for file, rows_read in Counter(frame["source_file"]).items():
+            files.append({"source_file": file, "canonical_file": name, "rows_read": rows_read})
         if not layout.required:
             inputs.append({"input": name, "present": bool(given)})
         for column in layout.columns:

@@ -193,6 +193,8 @@ def _differences(rule: Rule, findings: Findings) -> list[str]:
 
 
 def _outcome(planned: bool, unplanned: bool, covid: bool) -> str:
+    if unplanned and (planned or covid):
+        return "contradiction"
     if covid:
         return "not_counted"
     return "planned" if planned else "unplanned" if unplanned else "?"

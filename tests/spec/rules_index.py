@@ -517,6 +517,92 @@ RULES = (
         """,
     ),
     Rule(
+        "Who blocks whom, day by day",
+        "Day 30 after an index discharge blocks, day 31 does not, the day of discharge does; a stay that begins before the discharge of "
+        "another at the same hospital is not after it. What was blocked blocks nothing, what was not blocked does.",
+        stays="""
+            stay person in         out        dx
+            a    ann    2025-03-01 2025-03-04 I50.9
+            b    ann    2025-04-04 2025-04-06 I50.9
+            c    ann    2025-04-20 2025-04-22 I50.9
+            d    bea    2025-03-01 2025-03-04 I50.9
+            e    bea    2025-04-03 2025-04-06 I50.9
+            f    bea    2025-04-20 2025-04-22 I50.9
+            g    cora   2025-03-01 2025-03-04 I50.9
+            h    cora   2025-03-04 2025-03-08 I11.0
+            i    cora   2025-04-05 2025-04-07 I50.9
+            j    dora   2025-03-01 2025-03-10 I50.9
+            k    dora   2025-03-09 2025-03-12 I11.0
+            l    dora   2025-04-10 2025-04-12 I50.9
+            m    eve    2025-03-01 2025-03-10 I50.9
+            n    eve    2025-03-09 2025-03-12 I11.0
+            o    eve    2025-04-05 2025-04-07 I50.9
+            p    fay    2025-03-01 2025-03-04 I50.9
+            q    fay    2025-03-20 2025-03-24 J44.1
+            r    fay    2025-04-10 2025-04-14 J44.1
+            s    fay    2025-05-05 2025-05-08 J44.1
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      index
+            b    HF      index
+            c    HF      prior_30_days
+            d    HF      index
+            e    HF      prior_30_days
+            f    HF      index
+            g    HF      index
+            h    HF      prior_30_days
+            i    HF      index
+            j    HF      index
+            k    HF      index
+            l    HF      prior_30_days
+            m    HF      index
+            n    HF      index
+            o    HF      prior_30_days
+            p    HF      index
+            q    COPD    index
+            r    COPD    prior_30_days
+            s    COPD    index
+        """,
+    ),
+    Rule(
+        "A long row of stays",
+        "Every stay is judged by the index admissions before it, however many there are.",
+        stays="""
+            stay in         out        dx
+            a    2025-03-01 2025-03-04 I50.9
+            b    2025-04-20 2025-04-22 I50.9
+            c    2025-05-10 2025-05-12 I50.9
+            d    2025-06-01 2025-06-03 I50.9
+            e    2025-06-20 2025-06-22 I50.9
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      index
+            b    HF      index
+            c    HF      prior_30_days
+            d    HF      index
+            e    HF      prior_30_days
+        """,
+    ),
+    Rule(
+        "Every program year for itself",
+        "A stay blocks in the program years whose period holds it, and in no other.",
+        years=(2028, 2027),
+        stays="""
+            stay in         out        dx
+            a    2024-06-20 2024-06-30 I50.9
+            b    2024-07-10 2024-07-14 I50.9
+            c    2024-08-01 2024-08-04 I50.9
+        """,
+        expect="""
+            stay measure verdict
+            a    HF      no_row
+            b    HF      index
+            c    HF      prior_30_days
+        """,
+    ),
+    Rule(
         "Quarters under an exception",
         "The calendar quarters for which a hospital has an extraordinary circumstances exception are dropped, by discharge date.",
         hospitals="""

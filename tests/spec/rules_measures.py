@@ -254,6 +254,7 @@ RULES = (
             c    cora   2025-03-01 2025-03-08 I25.10 021009W,02RF08Z
             d    dora   2025-03-01 2025-03-08 I25.10 02703ZZ
             e    eve    2025-03-01 2025-03-08 I25.10 021009W,021109W
+            f    fay    2025-03-01 2025-03-08 I50.9  021009W,02HA0QZ
         """,
         expect="""
             stay measure verdict
@@ -263,6 +264,8 @@ RULES = (
             c    CABG    not_isolated_cabg
             d    CABG    no_row
             e    CABG    index
+            f    CABG    not_isolated_cabg
+            f    HF      lvad_or_transplant
         """,
     ),
     Rule(
@@ -282,6 +285,8 @@ RULES = (
             h    dora   2025-03-01 2025-03-08 I25.10 021009W         01
             i    eve    2025-03-01 2025-03-08 I25.10 021009W         01
             j    eve    2025-06-01 2025-06-08 I25.10 021009W,02RF08Z 01
+            k    fay    2025-03-01 2025-03-08 I25.10 021009W         01
+            l    fay    2025-03-20 2025-03-28 I25.10 021009W         01
         """,
         expect="""
             stay measure verdict
@@ -295,6 +300,8 @@ RULES = (
             h    CABG    index
             i    CABG    index
             j    CABG    not_isolated_cabg,later_cabg
+            k    CABG    index
+            l    CABG    later_cabg
         """,
     ),
     Rule(
@@ -312,6 +319,8 @@ RULES = (
             f    fay    2025-03-01 2025-03-04 M16.11 0SR90J9,0SU90BZ
             g    gwen   2025-03-01 2025-03-04 M16.11 0SR90J9,0SP90JZ
             h    hope   2025-03-01 2025-03-04 M16.11 0SR90KZ
+            i    iris   2025-03-01 2025-03-04 M16.11 0SR90J9,0SRR019,0SW90JZ
+            j    jane   2025-03-01 2025-03-04 I50.9  0SR90J9,0SW90JZ
         """,
         expect="""
             stay measure verdict
@@ -323,6 +332,9 @@ RULES = (
             f    THA_TKA partial_or_revision
             g    THA_TKA partial_or_revision
             h    THA_TKA no_row
+            i    THA_TKA partial_or_revision
+            j    THA_TKA partial_or_revision
+            j    HF      index
         """,
     ),
     Rule(
@@ -339,6 +351,7 @@ RULES = (
             e    eve    2025-03-01 2025-03-04 M16.11,T84.010A   0SR90J9
             f    fay    2025-03-01 2025-03-04 C40.20            0SR90J9
             g    gwen   2025-03-01 2025-03-04 M16.11,C40.20     0SR90J9
+            h    hope   2025-03-01 2025-03-04 S72.001A/N        0SR90J9
         """,
         expect="""
             stay measure verdict
@@ -349,6 +362,7 @@ RULES = (
             e    THA_TKA index
             f    THA_TKA malignancy
             g    THA_TKA index
+            h    THA_TKA fracture
         """,
     ),
     Rule(
@@ -393,12 +407,13 @@ RULES = (
             stay in         out        dx     px
             a    2025-03-01 2025-03-04 J18.9  -
             b    2025-03-20 2025-03-28 I21.4  021009W
+            c    2025-04-10 2025-04-12 E11.9  -
         """,
         expect="""
             stay measure verdict return outcome
             a    PN      index   b      unplanned
-            b    AMI     index   -      -
-            b    CABG    index   -      -
+            b    AMI     index   c      unplanned
+            b    CABG    index   c      unplanned
         """,
     ),
 )

@@ -169,6 +169,19 @@ RULES = (
         """,
     ),
     Rule(
+        "Returns with COVID-19 from FY2027",
+        "Where the COVID-19 rule has ended such a return counts like any other.",
+        stays="""
+            stay in         out        dx
+            a    2025-03-01 2025-03-04 I50.9
+            b    2025-03-10 2025-03-12 U07.1
+        """,
+        expect="""
+            stay measure verdict return outcome
+            a    HF      index   b      unplanned
+        """,
+    ),
+    Rule(
         "COVID-19 returns that drop the index admission",
         "With covid_return = drop_index the index admission leaves the measure, and does not block a later one.",
         confidence="medium",

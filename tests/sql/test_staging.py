@@ -215,7 +215,8 @@ PERSON_FAULTS: Faults = [
     ({"birth_date": "1950"}, ("birth_date", "text", "not a date")),
     ({"death_date": "2025-02-30"}, ("death_date", "impossible date", "not a date")),
     ({"death_date": "dead"}, ("death_date", "text", "not a date")),
-    ({"death_date": "1949-12-31"}, ("death_date", "impossible date", "before the birth date")),
+    ({"death_date": "1950-01-01"}, ("death_date", "impossible date", "before the birth date")),
+    ({"person_id": "p1", "birth_date": "1950"}, ("birth_date", "text", "not a date")),
     ({"person_id": "p1"}, ("person_id", "copy", "duplicate")),
     ({"person_id": "p1", "sex": "M"}, ("person_id", "copy", "person listed twice")),
 ]
@@ -226,6 +227,11 @@ def test_faults_of_persons() -> None:
     warehouse, rejects = staged(persons=[GOOD_PERSON, *bad])
     assert rejects == expected("persons", PERSON_FAULTS)
     assert warehouse.rows("select person_id, sex from staging.persons") == [("p1", "F")]
+
+
+def test_a_death_on_the_day_of_birth_is_possible() -> None:
+    _, rejects = staged(persons=[{**GOOD_PERSON, "death_date": GOOD_PERSON["birth_date"]}])
+    assert rejects == []
 
 
 def test_an_unknown_sex_is_kept() -> None:
@@ -297,8 +303,20 @@ HOSPITAL_FAULTS: Faults = [
         {"annual_base_operating_payments": -5},
         ("annual_base_operating_payments", "number out of range", "not an amount"),
     ),
+    (
+        {"annual_base_operating_payments": -0.5},
+        ("annual_base_operating_payments", "number out of range", "not an amount"),
+    ),
+    (
+        {"annual_base_operating_payments": "inf"},
+        ("annual_base_operating_payments", "number out of range", "not an amount"),
+    ),
     ({"peer_group": "x"}, ("peer_group", "text", "not a number")),
     ({"peer_group": 6}, ("peer_group", "number out of range", "not 1 to 5")),
+    ({"peer_group": 0}, ("peer_group", "number out of range", "not 1 to 5")),
+    ({"dual_proportion": 1.5}, ("dual_proportion", "number out of range", "not a fraction from 0 to 1")),
+    ({"dual_proportion": -0.5}, ("dual_proportion", "number out of range", "not a fraction from 0 to 1")),
+    ({"ccn": "360001", "peer_group": "y"}, ("peer_group", "text", "not a number")),
     ({"dual_proportion": "x"}, ("dual_proportion", "text", "not a number")),
     ({"dual_proportion": 20}, ("dual_proportion", "number out of range", "not a fraction from 0 to 1")),
     ({"exempt": "perhaps"}, ("exempt", "text", "not true or false")),
@@ -318,8 +336,55 @@ def test_faults_of_hospitals() -> None:
     assert warehouse.count("staging.hospitals") == 1
 
 
+def test_the_bounds_of_a_hospitals_values_are_good() -> None:
+    hospitals = [
+        {"ccn": "360001", "annual_base_operating_payments": 0, "peer_group": 1, "dual_proportion": 0, "exempt": True},
+        {"ccn": "360002", "annual_base_operating_payments": 0.5, "peer_group": 5, "dual_proportion": 1, "exempt": ""},
+    ]
+    warehouse, rejects = staged(hospitals=hospitals)
+    assert rejects == []
+    assert warehouse.rows("select ccn, peer_group, dual_proportion, exempt from staging.hospitals order by 1") == [
+        ("360001", 1, 0.0, True),
+        ("360002", 5, 1.0, False),
+    ]
+
+
+def test_files_are_read_in_the_order_of_their_names() -> None:
+    def twice(good: dict[str, Any], **change: Any) -> Rows:
+        return [{**good, **change, "source_file": "b.csv"}, {**good, "source_file": "a.csv"}]
+
+    procedure = {"stay_id": "s1", "sequence": 1, "code": "0SRC0J9"}
+    claim = {"person_id": "p1", "service_date": "2024-12-01", "code": "E119", "source": "outpatient"}
+    warehouse = run_cohort(
+        {
+            "stays": twice(GOOD_STAY, discharge_status="07"),
+            "persons": twice(GOOD_PERSON, sex="M"),
+            "diagnoses": twice(GOOD_DIAGNOSIS, code="I110"),
+            "procedures": twice(procedure),
+            "enrollment": twice(MONTH, ffs=False),
+            "history_diagnoses": twice(claim),
+            "history_procedures": twice(claim),
+            "hospitals": twice({"ccn": "360001", "name": "First", "peer_group": 2}, peer_group=3),
+        },
+        [2028],
+        until="staging",
+    )
+    assert warehouse.rows(
+        "select canonical_file, source_file, reason from staging.rejects order by canonical_file"
+    ) == [
+        ("diagnoses", "b.csv", "place taken already"),
+        ("enrollment", "b.csv", "month listed twice"),
+        ("history_diagnoses", "b.csv", "duplicate"),
+        ("history_procedures", "b.csv", "duplicate"),
+        ("hospitals", "b.csv", "hospital listed twice"),
+        ("persons", "b.csv", "person listed twice"),
+        ("procedures", "b.csv", "duplicate"),
+        ("stays", "b.csv", "duplicate"),
+    ]
+
+
 def test_excluded_quarters_are_calendar_quarters() -> None:
-    hospitals = [{"ccn": "360001", "name": "First", "excluded_quarters": "2024q4; 2025Q1;2025Q1"}]
+    hospitals = [{"ccn": "360001", "name": "First", "excluded_quarters": "2024q4; 2025Q1;2025Q1;"}]
     warehouse, rejects = staged(hospitals=hospitals)
     assert rejects == []
     assert warehouse.rows(
@@ -375,6 +440,26 @@ def test_hospitals_that_changed_numbers() -> None:
     ]
     assert warehouse.rows("select row_number, reason from staging.rejects") == [(3, "duplicate")]
     assert warehouse.rows("select ccn, included from cohort.cohort_flow") == [("360003", True)]
+
+
+def test_excluded_quarters_of_a_hospital_that_changed_numbers() -> None:
+    """Under its number of then or of today, and once where both name the quarter; on the very day the change counts."""
+    change = {"predecessor_ccn": "360011", "successor_ccn": "360012", "effective_date": "2025-12-01", "source": "test"}
+    stay = {**GOOD_STAY, "ccn": "360011"}
+    for listed in (["360011"], ["360012"], ["360011", "360012"]):
+        warehouse = run_cohort(
+            {
+                "stays": [stay],
+                "persons": [GOOD_PERSON],
+                "diagnoses": [GOOD_DIAGNOSIS],
+                "hospitals": [{"ccn": ccn, "name": ccn, "excluded_quarters": "2025Q1"} for ccn in listed],
+            },
+            [2028],
+            date(2025, 12, 1),
+            extract_end=date(2025, 12, 1),
+            reference_rows={"hospital_successions": [change]},
+        )
+        assert warehouse.rows("select ccn, reasons from cohort.cohort_flow") == [("360012", ["excluded_quarter"])]
 
 
 def test_a_replaced_reference_table_comes_back() -> None:

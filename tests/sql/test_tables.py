@@ -176,6 +176,83 @@ def test_codes_without_a_category_are_listed() -> None:
     assert run().rows("select * from cohort.unmapped_codes") == [("ICD10PCS", "00160JA", 1, 2)]
 
 
+def test_of_the_diagnoses_only_a_principal_one_decides_a_return() -> None:
+    tables = canonical_tables(SYSTEM)
+    tables["procedures"] = []
+    for row in tables["diagnoses"]:
+        if row["stay_id"] == "b":
+            row["code"] = "X99.98"
+    tables["diagnoses"].append({"stay_id": "b", "sequence": 2, "code": "X99.97", "poa": "Y"})
+    warehouse = run_cohort(tables, [2028], SYSTEM.as_of, extract_end=SYSTEM.extract_end)
+    assert warehouse.rows("select * from cohort.unmapped_codes") == [
+        ("ICD10CM", "X9997", 1, 0),
+        ("ICD10CM", "X9998", 1, 1),
+    ]
+
+
+def test_a_planned_return_hangs_on_no_procedure_without_a_category() -> None:
+    tables = canonical_tables(SYSTEM)
+    tables["procedures"].append({"stay_id": "b", "sequence": 2, "code": "0TY00Z0"})
+    warehouse = run_cohort(tables, [2028], SYSTEM.as_of, extract_end=SYSTEM.extract_end)
+    assert warehouse.rows("select * from cohort.unmapped_codes") == [("ICD10PCS", "00160JA", 1, 0)]
+
+
+def test_without_enrollment_its_rules_are_skipped() -> None:
+    """Without the file nobody is excluded by it, and a payer that no column names passes."""
+    tables = canonical_tables(SYSTEM)
+    tables["enrollment"] = []
+    for row in tables["stays"]:
+        row.pop("payer", None)
+    warehouse = run_cohort(tables, [2028], SYSTEM.as_of, extract_end=SYSTEM.extract_end)
+    assert warehouse.rows(
+        "select stay_id, reasons from cohort.cohort_flow where measure = 'HF' and ccn <> '361301' order by stay_id"
+    ) == [("a", []), ("b", ["prior_30_days"]), ("c", ["died_in_hospital"]), ("f", [])]
+
+
+def test_reasons_with_one_number_give_it_once() -> None:
+    tables = canonical_tables(SYSTEM)
+    tables["enrollment"] = [row for row in tables["enrollment"] if row["month"] > "2025-05"]
+    for row in tables["stays"]:
+        row["payer"] = "other"
+    warehouse = run_cohort(tables, [2028], SYSTEM.as_of, extract_end=SYSTEM.extract_end)
+    assert warehouse.rows("select indicator from cohort.report_indicators where stay_id = 'a'") == [("1,5",)]
+
+
+def test_risk_factors_of_zero_have_no_row() -> None:
+    tables = canonical_tables(SYSTEM)
+    tables["persons"][0]["birth_date"] = "1960-01-02"
+    warehouse = run_cohort(tables, [2028], SYSTEM.as_of, extract_end=SYSTEM.extract_end)
+    assert warehouse.rows("select count(*), min(value) from risk.risk_factors where stay_id = 'a'") == [(0, None)]
+
+
+def test_codes_taken_out_of_a_category() -> None:
+    """With a map that puts R09.02 among the major symptoms, the definition of that variable takes it out again."""
+    rule = Rule(
+        "",
+        "",
+        stays="""
+            stay person in         out        dx            px
+            a    ann    2025-03-01 2025-03-04 M17.11,R09.02 0SRC0J9
+            b    bea    2025-03-01 2025-03-04 M17.11,R07.9  0SRC0J9
+            c    cora   2025-03-01 2025-03-04 J44.1,R09.02  -
+        """,
+        expect="",
+    )
+    codes = [("R0902", 178), ("R079", 178), ("R0902", 84)]
+    warehouse = run_cohort(
+        canonical_tables(rule),
+        [2028],
+        rule.as_of,
+        extract_end=rule.extract_end,
+        reference_rows={
+            "cc_icd10cm": [{"code": code, "cc": cc, "origin": "V22", "source": "test"} for code, cc in codes]
+        },
+    )
+    assert warehouse.rows(
+        "select stay_id, variable_key from risk.risk_factors where variable_key in ('major_symptoms', 'cardioresp_failure') order by 1"
+    ) == [("b", "major_symptoms"), ("c", "cardioresp_failure")]
+
+
 def test_readmissions_name_rule_and_hospital() -> None:
     assert run().rows(
         "select stay_id, readmission_stay_id, days, planned, unplanned_readmission, planned_by, readmission_ccn "
