@@ -166,6 +166,17 @@ def test_an_unknown_flat_extract_gets_a_mapping_that_works(
     }  # fmt: skip
 
 
+def test_a_hospitals_own_extract_knows_persons_by_the_medical_record_number(tmp_path: Path) -> None:
+    place = tmp_path / "own"
+    place.mkdir()
+    STAYS.rename(columns={"person_id": "MRN", "ccn": "Facility CCN"}).to_csv(place / "encounters.csv", index=False)
+    DIAGNOSES.rename(columns={"code": "ICD10 Code"}).to_csv(place / "dx.csv", index=False)
+    PERSONS.rename(columns={"person_id": "Medical Record No."}).to_csv(place / "patients.csv", index=False)
+    mapping = tomllib.loads(document(str(place))["mapping"]["toml"])["mapping"]
+    assert mapping["stays"]["person_id"] == mapping["stays"]["medical_record_number"] == "MRN"
+    assert mapping["persons"]["person_id"] == "Medical Record No."
+
+
 def test_a_near_miss_in_a_canonical_file_is_proposed_too(folder: Path) -> None:
     STAYS.rename(columns={"discharge_date": "dischg_dt"}).to_csv(folder / "stays.csv", index=False)
     told = document(str(folder))

@@ -20,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 from mutants import Mutant
-from scenes import NotSql, Test, Theatre, all_mutants, oracle_tests, rule_tests
+from scenes import NotSql, Trial, Theatre, all_mutants, oracle_tests, rule_tests
 
 import conftest  # noqa: F401  (the folders of the tests)
 
@@ -94,7 +94,7 @@ def main() -> int:
     return 1 if survivors else 0
 
 
-def try_all(theatre: Theatre, mutants: list[Mutant], tests: list[Test], killers: Counter[str]) -> list[Mutant]:
+def try_all(theatre: Theatre, mutants: list[Mutant], tests: list[Trial], killers: Counter[str]) -> list[Mutant]:
     """The mutants under which every test passes; counts which kind of test failed under the others."""
     kinds = {test.name: test.kind for test in tests}
     survivors = []

@@ -51,7 +51,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Test:
+class Trial:
     """One test, and whether it is one of the patient tables and hand-made rows, or the comparison with the oracle."""
 
     name: str
@@ -210,7 +210,7 @@ class Theatre:
             self._leave()
             self._mutant = None
 
-    def rehearse(self, tests: Sequence[Test]) -> list[Test]:
+    def rehearse(self, tests: Sequence[Trial]) -> list[Trial]:
         """Run every test over the shipped SQL: each must pass, and its scenes are kept. The tests, those of one scene together."""
         for test in tests:
             self._watching = []
@@ -223,7 +223,7 @@ class Theatre:
         of_scenes = [test for test in tests if self._scenes_of[test.name]]
         return sorted(of_scenes, key=lambda test: [order.index(key) for key in self._scenes_of[test.name]])
 
-    def killer(self, mutant: Mutant, tests: Sequence[Test]) -> str | None:
+    def killer(self, mutant: Mutant, tests: Sequence[Trial]) -> str | None:
         """The first test that fails under the mutant; None: it survives. Raises NotSql where the change is no SQL."""
         with self._on(mutant):
             unchanged: set[str] = set()
@@ -259,21 +259,21 @@ def all_mutants(tables: Sequence[str] = ()) -> list[Mutant]:
     return [mutant for mutant in found if not tables or mutant.table.startswith(tuple(tables))]
 
 
-def rule_tests(theatre: Theatre) -> list[Test]:
+def rule_tests(theatre: Theatre) -> list[Trial]:
     """The patient tables of tests/spec and the tests of tests/sql over hand-made rows."""
     import test_rules
     import test_staging
     import test_tables
 
     patient_tables.run_cohort = theatre.run_cohort  # type: ignore[assignment]
-    found = [Test(f"rule: {rule.title}", partial(test_rules.test_rule, rule), "rule") for rule in test_rules.ALL_RULES]
+    found = [Trial(f"rule: {rule.title}", partial(test_rules.test_rule, rule), "rule") for rule in test_rules.ALL_RULES]
     for module in (test_staging, test_tables):
         module.run_cohort = theatre.run_cohort  # type: ignore[attr-defined]
         for name, function in vars(module).items():
             if name.startswith("test_") and callable(function) and name not in OF_THE_HARNESS:
                 for arguments in _arguments(function):
                     label = ", ".join(str(value) for value in arguments.values())
-                    found.append(Test(f"{name} {label}".strip(), partial(function, **arguments), "rows"))
+                    found.append(Trial(f"{name} {label}".strip(), partial(function, **arguments), "rows"))
     return found
 
 
@@ -287,7 +287,7 @@ def _arguments(function: Any) -> list[dict[str, Any]]:
     return [{name: value for each in picked for name, value in each.items()} for picked in product(*choices)]
 
 
-def oracle_tests(theatre: Theatre, patients: int) -> list[Test]:
+def oracle_tests(theatre: Theatre, patients: int) -> list[Trial]:
     """The first patients of each run of tests/oracle/test_against_sql.py: where an answer of the SQL changes, the oracle's differs.
 
     That the oracle agrees with the shipped SQL on all of them is what that test shows.
@@ -296,7 +296,7 @@ def oracle_tests(theatre: Theatre, patients: int) -> list[Test]:
     found = []
     for run in runs.RUNS:
         people = histories.seeded_patients(run.world(), 1, patients)
-        found.append(Test(f"oracle: {run.name}", _Compared(people, run), "oracle"))
+        found.append(Trial(f"oracle: {run.name}", _Compared(people, run), "oracle"))
     return found
 
 

@@ -33,6 +33,8 @@ _HINTS = {
     ),
     "history_procedures": re.compile(r"history.*(px|proc)|(px|proc).*history", re.IGNORECASE),
 }
+# A hospital's own extract knows a person by the medical record number.
+_RECORD_NUMBER = re.compile(r"^(mrn|medical_?rec(ord)?_?(no|nbr|num|number|id)?_?)$")
 _POA = re.compile(r"poa|present", re.IGNORECASE)
 FEWEST_NUMBERED = 2
 
@@ -86,6 +88,8 @@ def _offer(layout: FileLayout, heading: Heading, settings: Settings) -> tuple[fl
         if field.position is not None
     }
     columns |= propose(layout, heading.names, only=own.absent)
+    if "person_id" in own.absent and "person_id" not in columns:
+        columns |= {"person_id": name for name in heading.names if _RECORD_NUMBER.match(normal(name))}
     numbered = _numbered(layout.name, heading.names)
     if numbered:
         columns = {
