@@ -20,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 from mutants import Mutant
-from scenes import NotSql, Trial, Theatre, all_mutants, oracle_tests, rule_tests
+from scenes import NotSql, Theatre, Trial, all_mutants, oracle_tests, rule_tests
 
 import conftest  # noqa: F401  (the folders of the tests)
 

@@ -8,7 +8,7 @@ import patient_tables
 import pytest
 from mutants import Mutant
 from mutate import equivalents
-from scenes import Trial, Theatre, all_mutants, rule_tests
+from scenes import Theatre, Trial, all_mutants, rule_tests
 from test_rules import ALL_RULES
 
 SAMPLE = (

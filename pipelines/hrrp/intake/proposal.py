@@ -89,7 +89,8 @@ def _offer(layout: FileLayout, heading: Heading, settings: Settings) -> tuple[fl
     }
     columns |= propose(layout, heading.names, only=own.absent)
     if "person_id" in own.absent and "person_id" not in columns:
-        columns |= {"person_id": name for name in heading.names if _RECORD_NUMBER.match(normal(name))}
+        numbers = [name for name in heading.names if _RECORD_NUMBER.match(normal(name))]
+        columns |= {"person_id": numbers[0]} if numbers else {}
     numbered = _numbered(layout.name, heading.names)
     if numbered:
         columns = {
