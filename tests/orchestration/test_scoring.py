@@ -76,10 +76,19 @@ def test_notes_say_what_own_discharges_cannot_see(warehouse: Warehouse) -> None:
     reference = Reference()
     (said,) = notes.elsewhere(warehouse, Settings(sees_other_hospitals=False), reference)
     assert "HF 19% (national share, confidence medium)" in said
+    assert "same-hospital rates" in said and "cannot be compared with CMS's" in said
     (asked,) = notes.elsewhere(warehouse, Settings(), reference)
     assert "set sees_other_hospitals = false" in asked
     _stays(warehouse, [END], ccn="010005")
     assert notes.elsewhere(warehouse, Settings(), reference) == []
+
+
+def test_notes_name_hospitals_that_changed_numbers(warehouse: Warehouse) -> None:
+    stays = pd.DataFrame({"reported_ccn": ["360001", "360001", "360002"], "ccn": "360002"})
+    warehouse.write("cohort.stays", stays, {"reported_ccn": "varchar", "ccn": "varchar"})
+    assert notes.successions(warehouse) == [
+        "2 stays reported by 360001 count under 360002, its successor (reference.hospital_successions)"
+    ]
 
 
 def test_a_report_of_another_hospital_is_named(warehouse: Warehouse) -> None:

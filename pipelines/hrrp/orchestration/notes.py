@@ -39,6 +39,7 @@ def result_notes(warehouse: Warehouse, settings: Settings, reference: Reference)
         for row in reference.rows("expected_calibration")
     ]
     unseen = elsewhere(warehouse, settings, reference) + run_out(warehouse) + report(warehouse, settings)
+    unseen += successions(warehouse)
     lists = [f"reference table {table} is the site's own" for table in reference.site_tables()] + reference.list_notes()
     rows = []
     for year in program_years(warehouse):
@@ -104,8 +105,9 @@ def elsewhere(warehouse: Warehouse, settings: Settings, reference: Reference) ->
     if unseen:
         shares = ", ".join(f"{measure} {found.share:.0%} ({found.source})" for measure, found in unseen.items())
         return [
-            "readmissions to other hospitals are not in the extract (sees_other_hospitals = false): figures to date count own "
-            f"readmissions only, the forecast adds the share that goes elsewhere: {shares}"
+            "readmissions to other hospitals are not in the extract (sees_other_hospitals = false): rates to date are same-hospital "
+            "rates, of own readmissions only, and cannot be compared with CMS's; the forecast adds the share that goes elsewhere: "
+            f"{shares}"
         ]
     ((listed, others),) = warehouse.rows(
         "select count(distinct hospitals.ccn), count(distinct stays.ccn) filter (hospitals.ccn is null) "
@@ -117,6 +119,16 @@ def elsewhere(warehouse: Warehouse, settings: Settings, reference: Reference) ->
             "readmissions to other hospitals are missing; set sees_other_hospitals = false in hrrp.toml, and shares stand in for them"
         ]
     return []
+
+
+def successions(warehouse: Warehouse) -> list[str]:
+    """Hospitals whose stays count under another number than the one they were reported with."""
+    return [
+        f"{stays:,} stays reported by {reported} count under {ccn}, its successor (reference.hospital_successions)"
+        for reported, ccn, stays in warehouse.rows(
+            "select reported_ccn, ccn, count(*) from cohort.stays where reported_ccn <> ccn group by all order by all"
+        )
+    ]
 
 
 def report(warehouse: Warehouse, settings: Settings) -> list[str]:
