@@ -19,10 +19,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from mutants import Mutant
-from scenes import NotSql, Theatre, Trial, all_mutants, oracle_tests, rule_tests
+HERE = Path(__file__).resolve().parent
+FOLDERS = (HERE, *(HERE.parent / name for name in ("spec", "sql", "oracle")))
+sys.path[:0] = [str(folder) for folder in FOLDERS if str(folder) not in sys.path]
 
-import conftest  # noqa: F401  (the folders of the tests)
+from mutants import Mutant  # noqa: E402
+from scenes import NotSql, Theatre, Trial, all_mutants, oracle_tests, rule_tests  # noqa: E402
 
 EQUIVALENT = Path(__file__).with_name("equivalent.csv")
 
