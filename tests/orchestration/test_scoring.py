@@ -12,6 +12,7 @@ import pytest
 from hrrp.orchestration import notes
 from hrrp.orchestration.ledger import COLUMNS, forecast_ledger
 from hrrp.orchestration.scoring import last_known_day, readmissions_elsewhere
+from hrrp.outlook.projection import TOO_FEW_DAYS
 from hrrp.program import MEASURES, Reference
 from hrrp.settings import Settings
 from hrrp.warehouse import Warehouse, open_warehouse
@@ -110,6 +111,15 @@ def test_a_running_period_without_the_year_before_is_named(warehouse: Warehouse)
         found = notes.history(warehouse, Settings(), reference, year)
         assert bool(found) is said
         assert all("FY2028 is not part of this run" in note for note in found)
+
+
+def test_a_year_of_which_nothing_is_known_yet_is_named(warehouse: Warehouse) -> None:
+    kinds = {"program_year": "integer", "volume_basis": "varchar"}
+    for bases, said in (([TOO_FEW_DAYS] * 2, True), (["same days a year earlier"] * 2, False)):
+        rows = pd.DataFrame({"program_year": 2029, "volume_basis": bases})
+        warehouse.write("result.forecast_inputs", rows, kinds)
+        assert bool(notes.volumes(warehouse, 2029)) is said
+    assert notes.volumes(warehouse, 2030) == []
 
 
 def test_a_last_month_that_is_not_complete_is_named(warehouse: Warehouse) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from hrrp.orchestration.scoring import last_known_day, program_years, readmissions_elsewhere
+from hrrp.outlook.projection import FEWEST_DAYS, TOO_FEW_DAYS
 from hrrp.program import MEASURES, Published, Reference
 from hrrp.settings import Settings
 from hrrp.warehouse import Warehouse
@@ -96,6 +97,20 @@ def history(warehouse: Warehouse, settings: Settings, reference: Reference, year
     return [
         f"FY{year - 1} is not part of this run: the forecast of FY{year} knows nothing of the admissions, results and payments before "
         "its period; the program years being earned, run together, know more"
+    ]
+
+
+def volumes(warehouse: Warehouse, year: int) -> list[str]:
+    """Whether there is anything to project volumes from."""
+    ((without, longest),) = warehouse.rows(
+        "select count(*) filter (volume_basis = $basis), count(*) from result.forecast_inputs where program_year = $year",
+        {"year": year, "basis": TOO_FEW_DAYS},
+    )
+    if not without or without < longest:
+        return []
+    return [
+        f"volumes of FY{year} cannot be projected: fewer than {FEWEST_DAYS} days of index admissions are known on the as-of date, so that "
+        "the forecast expects none to come; its chances mean nothing yet"
     ]
 
 

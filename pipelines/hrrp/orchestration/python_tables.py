@@ -239,6 +239,7 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
             "cohort.stays",
             "risk.model_in_force",
             "result.hospital_measures",
+            "result.forecast_inputs",
             "result.report_measures",
             "payment.drg_payment_ratios",
             "reference.published_results",

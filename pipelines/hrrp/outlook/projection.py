@@ -36,6 +36,7 @@ VOLUME_WANDER = 0.08
 TREND_DAMPING = 0.5
 # With fewer days known nothing can be said.
 FEWEST_DAYS = 30
+TOO_FEW_DAYS = "too few days known to project volume"
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class AdmissionHistory:
         if not ahead.size:
             return Volume(0.0, 0.0, "the period is over")
         if self.known_days < FEWEST_DAYS:
-            return Volume(0.0, 0.0, "too few days known to project volume")
+            return Volume(0.0, 0.0, TOO_FEW_DAYS)
         if (fitted := self.trend_and_season) is not None:
             mean, error = fitted.sum_over(ahead)
             basis = "trend and season of the days known (Poisson regression), half of the trend carried on"
