@@ -181,7 +181,7 @@ def test_importing_the_model_is_cheap() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 3.0, 50.0])
-@pytest.mark.parametrize("tau2", [0.0, 1e-6, 0.006, 0.4])
+@pytest.mark.parametrize("tau2", [0.0, 1e-300, 1e-14, 1e-6, 0.006, 0.4])
 def test_interval_holds_the_ratio_however_unsure_tau2_is(tau2: float, share: float) -> None:
     """A fit on few hospitals may know tau2 by a standard error of many times itself."""
     rng = np.random.default_rng(4)
@@ -190,4 +190,4 @@ def test_interval_holds_the_ratio_however_unsure_tau2_is(tau2: float, share: flo
     y = (rng.random(index.size) < expit(eta + 0.3 * rng.normal(size=60)[index])).astype(float)
     err = hospital_effects(y, eta, index, 60, tau2).err
     low, high = err_posterior(y, eta, index, 60, tau2, share * tau2).err_quantiles().T
-    assert (low <= err + 1e-12).all() and (err <= high + 1e-12).all()
+    assert (low <= err).all() and (err <= high).all()  # exactly: a blocking check of the pipeline asks the same

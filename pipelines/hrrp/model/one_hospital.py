@@ -45,6 +45,7 @@ POSTERIOR_NODES = 33  # Chebyshev points at which the log posterior is computed;
 POSTERIOR_GRID = 801  # points of the tabulated distribution function
 POSTERIOR_HALF_WIDTH = 7.0  # in standard errors
 TAU2_NODES = 9  # Gauss-Hermite nodes for an uncertain tau2
+NO_VARIANCE = 1e-16  # below it a posterior is narrower than the rounding of its quantiles, which must hold the ratio
 LARGEST_SPREAD = 1.0  # most uncertainty of log tau2, one standard deviation
 
 LOW_RELIABILITY = 0.10
@@ -269,7 +270,10 @@ def err_posterior(
     cdf /= cdf[:, -1:]
     none = modes.n == 0
     log_predicted[none], log_expected[none] = np.nan, np.nan
-    return EffectPosterior(effect, np.exp(log_predicted @ basis.T - log_expected[:, None]), cdf)
+    err = np.exp(log_predicted @ basis.T - log_expected[:, None])
+    if tau2 < NO_VARIANCE:
+        err[:] = modes.err[:, None]
+    return EffectPosterior(effect, err, cdf)
 
 
 def draw_errs(
