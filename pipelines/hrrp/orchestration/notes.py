@@ -47,6 +47,7 @@ def result_notes(warehouse: Warehouse, settings: Settings, reference: Reference)
         found = stand_ins(reference, year, fitted(warehouse, year)) + variances(warehouse, year) + extract + skipped
         found += (
             history(warehouse, settings, reference, year)
+            + volumes(warehouse, year)
             + unseen
             + calibrations
             + money(warehouse, year)
