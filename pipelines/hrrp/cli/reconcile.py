@@ -127,8 +127,13 @@ def _print(document: dict[str, Any], name: str, rows: Path | None, site: Path) -
         console.print(
             f"{document['calibrations_applied']} calibrations kept in {site}; the next run applies and names them."
         )
-    else:
+    elif any(row["calibration"] is not None for row in document["measures"].values()):
         console.print("--apply keeps these calibrations; the next run applies and names them.")
+    elif not any(row["index_both"] for row in document["measures"].values()):
+        console.print(
+            "No stay of the report is among the run's stays: is it a report of this hospital, and does the extract reach back over "
+            "the report's period? Stays are matched by person and dates."
+        )
     if rows is not None:
         console.print(
             f"{document['rows_written']:,} disagreements written to {rows}: patient data, keep it where such data may lie."
