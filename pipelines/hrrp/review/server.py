@@ -47,8 +47,11 @@ def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int
             finally:
                 os._exit(0)
         children.append(child)
+    stopped = False
     try:
         _serve(settings, listener, lambda: ready(f"http://{shown}:{taken}", os.getpid()))
+    except SystemExit:
+        stopped = True
     finally:
         for child in children:
             with suppress(ProcessLookupError):
@@ -56,6 +59,11 @@ def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int
         for child in children:
             with suppress(ChildProcessError):
                 os.waitpid(child, 0)
+    if stopped:
+        # All is put away; the interpreter's own end would only complain of what threads still hold.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _serve(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:

@@ -48,6 +48,17 @@ PAGE_ROWS = 50
 STALE_AFTER = timedelta(hours=48)
 MARGIN = "readmission_margin_usd"
 DAYS_A_YEAR = 365.25
+# Totals that the list of hospitals shows, and the payments that their dollars are a share of.
+LISTED = (
+    "exempt",
+    "payment_reduction_median",
+    "payment_reduction_low",
+    "payment_reduction_high",
+    "chance_of_penalty",
+    "penalty_usd_median",
+    "share_of_period",
+    "annual_base_operating_payments",
+)
 YEARS_OVER_65 = "years_over_65"
 SORTS = ("name", "state", "likely", "chance", "dollars")
 # Below so many expected readmissions in twelve months a sparkline shows chance alone.
@@ -129,11 +140,12 @@ def total_of_year(hospital: Hospital, program_year: int, viewer: Viewer) -> dict
 
 
 def _system_rows(version: Version, program_year: int, patient_level: bool) -> list[dict[str, Any]]:
-    viewer = Viewer(patient_level=patient_level)
+    totals = version.kept(("list totals", patient_level), lambda: _list_totals(version, patient_level))
     rows = []
     for hospital in version.hospitals.values():
         if program_year in hospital.totals:
-            total = total_of_year(hospital, program_year, viewer)
+            of_years = totals[hospital.ccn]
+            total = of_years[program_year]
             rows.append(
                 {
                     "ccn": hospital.ccn,
@@ -149,13 +161,24 @@ def _system_rows(version: Version, program_year: int, patient_level: bool) -> li
                     "share_of_period": total["share_of_period"],
                     "years": {
                         year: {"likely": each["payment_reduction_median"], "coarse": each["coarse"]}
-                        for year in hospital.totals
+                        for year, each in of_years.items()
                         if year != program_year
-                        for each in (total_of_year(hospital, year, viewer),)
                     },
                 }
             )
     return rows
+
+
+def _list_totals(version: Version, patient_level: bool) -> dict[str, dict[int, dict[str, Any]]]:
+    """Of every hospital and program year the totals that the list of hospitals shows, and what rounding them needs."""
+    return {
+        ccn: {
+            year: hide_total({name: total[name] for name in LISTED}, coarse, exact=patient_level) | {"coarse": coarse}
+            for year, total in hospital.totals.items()
+            for coarse in (not patient_level and hospital.disclosure.is_coarse(year),)
+        }
+        for ccn, hospital in version.hospitals.items()
+    }
 
 
 def system_view(
@@ -840,26 +863,28 @@ def _run_prevalence(place: Place, measure: str) -> dict[str, Any]:
     version, exact = place.version, place.viewer.patient_level
 
     def make() -> dict[str, Any]:
+        opened = [ccn for ccn in version.hospitals if _whole_state(version, ccn, place.viewer, measure) is Shown.OPEN]
         with version.open() as warehouse:
-            table = warehouse.read(
-                "select variable_key, ccn, with_factor, index_admissions, mean_value from result.risk_factor_prevalence "
-                "where measure = $measure",
-                {"measure": measure},
+            rows = warehouse.records(
+                """
+                with counted as (
+                    select variable_key, with_factor, index_admissions, mean_value,
+                        opened.ccn is null or with_factor between $low and $high or index_admissions between $low and $high
+                            or index_admissions - with_factor between $low and $high as is_hidden
+                    from result.risk_factor_prevalence as prevalence
+                    left join (select unnest($opened::varchar[]) as ccn) as opened on prevalence.ccn = opened.ccn
+                    where measure = $measure
+                )
+                select variable_key, sum(with_factor)::bigint as with_factor, sum(index_admissions)::bigint as index_admissions,
+                    count(*) filter (is_hidden) as hidden, coalesce(sum(with_factor) filter (is_hidden), 0)::bigint as in_hidden,
+                    sum(mean_value * index_admissions order by mean_value, index_admissions) as years
+                from counted group by variable_key
+                """,
+                {"measure": measure, "opened": opened, "low": LOWEST, "high": HIGHEST},
             )
-        opened = {
-            ccn: ccn not in version.hospitals or _whole_state(version, ccn, place.viewer, measure) is Shown.OPEN
-            for ccn in table["ccn"].unique()
-        }
-        having, admissions = table["with_factor"], table["index_admissions"]
-        small = sum(each.between(LOWEST, HIGHEST) for each in (having, admissions, admissions - having)) > 0
-        hidden = ~table["ccn"].map(opened).astype(bool) | small
-        summed = (
-            table.assign(hidden=hidden, in_hidden=having.where(hidden, 0), years=table["mean_value"] * admissions)
-            .groupby("variable_key")[["with_factor", "index_admissions", "hidden", "in_hidden", "years"]]
-            .sum()
-        )
         found: dict[str, Any] = {}
-        for key, row in zip(summed.index, summed.to_dict(orient="records"), strict=True):
+        for row in rows:
+            key = row["variable_key"]
             if key == YEARS_OVER_65:
                 found[key] = round(row["years"] / row["index_admissions"], 1) if row["index_admissions"] else None
             elif exact:
@@ -884,7 +909,6 @@ def prepare(version: Version) -> None:
     place = Place(version, local, first, min(first.totals))
     for measure in MEASURES:
         _run_prevalence(place, measure)
-    method_view(version, local)
 
 
 def _gaps(warehouse: Any, place: Place, key: Mapping[str, Any], state: Shown) -> list[dict[str, Any]]:
