@@ -108,6 +108,7 @@ def try_all(theatre: Theatre, mutants: list[Mutant], tests: list[Trial], killers
             continue
         if killer is None:
             survivors.append(mutant)
+            print(f"passes the {tests[0].kind} tests: {place(mutant)}: {mutant.change}", file=sys.stderr, flush=True)
         else:
             killers[kinds[killer]] += 1
     return survivors
