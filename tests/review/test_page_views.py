@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from datetime import date
 
 import pytest
-from page_site import MY_HOSPITAL, Site
+from page_site import HEADER, MY_HOSPITAL, PATIENT_USER, PROXY, Site
+from starlette.testclient import TestClient
 
 from hrrp.review import charts, stays, views
+from hrrp.review.page import make_app
 from hrrp.review.published import Published, Version
 from hrrp.review.suppression import HIDDEN
 from hrrp.review.viewers import Viewer
@@ -85,6 +87,21 @@ def test_an_export_holds_what_the_filters_leave(version: Version) -> None:
             assert len(rows) == number == listed["total"] > 0, chosen
             if chosen.get("show") == "readmitted":
                 assert {row["readmitted"] for row in rows} == {"True"}
+
+
+def test_the_page_of_a_stay_that_came_back_names_the_rows_that_set_its_risk(site: Site) -> None:
+    place = f"/hospitals/{MY_HOSPITAL}/2029/stays"
+    app = make_app(site.behind_proxy)
+    with TestClient(app, base_url="http://localhost", client=(PROXY, 1), headers={HEADER: PATIENT_USER}) as opened:
+        listed = opened.get(f"{place}?measure=HF&show=readmitted")
+        links = re.findall(rf'href="({place}/HF/\d+)"', listed.text)
+        assert links
+        for link in links[:5]:
+            answer = opened.get(link)
+            assert answer.status_code == 200, link
+            assert "an unplanned readmission" in answer.text
+            assert re.search(r"diagnoses\.parquet, record [\d,]+", answer.text)
+    app.state.published.close()
 
 
 def test_a_list_line_is_of_the_same_measures_throughout() -> None:
