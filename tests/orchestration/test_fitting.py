@@ -88,3 +88,11 @@ def test_a_measure_that_cannot_be_fitted_keeps_the_published_model_and_says_why(
     assert len(pictures) == 1
     with pytest.raises(ConvergenceError, match=r"No model could be fitted.*AMI FY2028"):
         fit_models(warehouse, published("AMI"))
+
+
+def test_more_variables_than_readmissions_keep_the_published_model(warehouse: Warehouse) -> None:
+    """It would converge, to a variance of no meaning."""
+    outcome, _, _ = nation()
+    extra = [published("HF")[1] | {"term": f"other_{k}"} for k in range(int(outcome.sum()))]
+    with pytest.raises(ConvergenceError, match="900 index admissions are too few for"):
+        fit_models(warehouse, published("HF") + extra)

@@ -81,6 +81,7 @@ def fit_models(warehouse: Warehouse, published: list[dict[str, Any]]) -> tuple[l
         variables = [row["term"] for row in own if row["kind"] == "coefficient"]
         outcome, design, hospital = design_of(warehouse, year, measure, variables)
         try:
+            _enough(outcome, variables)
             fitted = RandomInterceptLogit(outcome, design, hospital, unestimable="drop").fit(method="rspl")
         except (InputContractError, ConvergenceError) as error:
             refused.append(f"{measure} FY{year}: {error}")
@@ -119,6 +120,17 @@ def fit_models(warehouse: Warehouse, published: list[dict[str, Any]]) -> tuple[l
             'or set reference = "published" in hrrp.toml.'
         )
     return rows, pictures
+
+
+def _enough(outcome: np.ndarray, variables: list[str]) -> None:
+    """Refuse a model with more coefficients than admissions of the rarer outcome: it converges to figures of no meaning."""
+    returned = int(outcome.sum())
+    rarer = min(returned, len(outcome) - returned)
+    if rarer < len(variables):
+        raise InputContractError(
+            f"{len(outcome):,} index admissions are too few for {len(variables)} risk variables: of readmitted and other admissions each "
+            "there must be at least one a variable. Bring more hospitals or more years."
+        )
 
 
 def _picture(fitted: RandomInterceptResults, title: str) -> str:
