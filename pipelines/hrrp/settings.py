@@ -78,9 +78,7 @@ class Settings(BaseSettings):
     reference: Literal["published", "fit"] = Field(
         "published", description="Score with CMS's published model, or fit it"
     )
-    engine: Literal["local", "dask"] = Field("local", description="One process, or an existing Dask scheduler")
-    dask_address: str | None = Field(None, description="Address of the Dask scheduler")
-    shards: int = Field(1, ge=1, le=4096, description="Parts by person that staging to risk are computed in")
+    engine: Literal["local"] = Field("local", description="Where the tables are made: in one process on this machine")
     memory_limit: str = Field("4GB", pattern=r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$", description="DuckDB's memory limit")
     threads: int = Field(default_factory=lambda: min(2, os.cpu_count() or 1), ge=1, description="Threads per process")
     allow_rejects: float = Field(0.05, ge=0, le=1, description="Share of a file's rows that may be rejected")

@@ -31,4 +31,4 @@ where
     and departures.ccn <> arrivals.ccn
     -- Pairs only go forward, in order of admission, discharge and stay id.
     and departures.stay_key < arrivals.stay_key
-order by from_stay_key, to_stay_key, to_stay_key
+order by from_stay_key, to_stay_key
