@@ -317,9 +317,11 @@ RULES = (
             e    eve    2025-03-01 2025-03-04 I50.9
             f    fay    2025-03-01 2025-03-04 I50.9
             g    gwen   2025-03-01 2025-03-04 I50.9
+            h    hope   2025-03-01 2025-03-04 I50.9
         """,
         enrollment="""
             person from    to      cover
+            hope   2025-04 2025-04 unpaid
             fay    2025-04 2026-12 none
             gwen   2025-04 2026-12 none
             ann    2025-04 2025-04 A
@@ -337,6 +339,7 @@ RULES = (
             e    HF      index
             f    HF      index
             g    HF      enrollment_after
+            h    HF      enrollment_after
         """,
     ),
     Rule(
@@ -541,6 +544,10 @@ RULES = (
             q    fay    2025-03-20 2025-03-24 J44.1
             r    fay    2025-04-10 2025-04-14 J44.1
             s    fay    2025-05-05 2025-05-08 J44.1
+            t    ann    2025-05-10 2025-05-12 I50.9
+            u    bea    2025-05-10 2025-05-12 I50.9
+            v    cora   2025-05-01 2025-05-03 I50.9
+            w    dora   2025-05-05 2025-05-07 I50.9
         """,
         expect="""
             stay measure verdict
@@ -563,6 +570,10 @@ RULES = (
             q    COPD    index
             r    COPD    prior_30_days
             s    COPD    index
+            t    HF      index
+            u    HF      prior_30_days
+            v    HF      prior_30_days
+            w    HF      index
         """,
     ),
     Rule(
@@ -594,12 +605,14 @@ RULES = (
             a    2024-06-20 2024-06-30 I50.9
             b    2024-07-10 2024-07-14 I50.9
             c    2024-08-01 2024-08-04 I50.9
+            d    2024-08-25 2024-08-28 I50.9
         """,
         expect="""
             stay measure verdict
             a    HF      no_row
             b    HF      index
             c    HF      prior_30_days
+            d    HF      index
         """,
     ),
     Rule(

@@ -122,6 +122,20 @@ RULES = (
         """,
     ),
     Rule(
+        "A chain longer than a year",
+        "Earlier stays of the chain give history however long ago they were.",
+        stays="""
+            stay ccn    in         out        dx
+            a    360001 2023-12-28 2024-01-01 D62
+            b    360002 2024-01-02 2025-02-10 E11.9
+            c    360003 2025-02-11 2025-02-14 I50.9
+        """,
+        expect="""
+            stay measure verdict factors
+            c    HF      index   anemia,diabetes
+        """,
+    ),
+    Rule(
         "Complications of care, from FY2023",
         "A diagnosis of a complication category (here heart rhythm, and electrolytes) that stands on the index admission only counts when "
         "it was present on admission; other categories count anyway; history counts anyway.",

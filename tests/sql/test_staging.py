@@ -460,6 +460,7 @@ def test_excluded_quarters_of_a_hospital_that_changed_numbers() -> None:
             reference_rows={"hospital_successions": [change]},
         )
         assert warehouse.rows("select ccn, reasons from cohort.cohort_flow") == [("360012", ["excluded_quarter"])]
+        assert warehouse.rows("select is_index_hospital from cohort.stays") == [(True,)]
 
 
 def test_a_replaced_reference_table_comes_back() -> None:

@@ -66,6 +66,7 @@ def test_counts_add_up() -> None:
 
 def test_index_admissions_are_the_included_stays() -> None:
     warehouse = run()
+    assert warehouse.rows("select distinct reasons from cohort.cohort_flow where included") == [([],)]
     query = "select program_year, measure, stay_id, ccn from {} {} order by all"
     assert warehouse.rows(query.format("cohort.index_admissions", "")) == warehouse.rows(
         query.format("cohort.cohort_flow", "where included")
