@@ -32,8 +32,9 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import ModuleType
 
 import numpy as np
@@ -175,13 +176,15 @@ class Draws:
         return int(self.neutrality.size)
 
 
+@lru_cache(maxsize=2)
 def national_draws(count: int, seed: int) -> Draws:
-    """The shared draws: `count` of each, reproducible from `seed`."""
+    """The shared draws: `count` of each, reproducible from `seed`. Made once, so nobody may write to them."""
     rng = np.random.default_rng([seed, 0])
     six = (len(MEASURES), count)
-    return Draws(
-        rng.standard_normal(six), rng.standard_normal(six), rng.standard_normal(count), rng.standard_normal(count), seed
-    )
+    model, medians, neutrality, cuts = (rng.standard_normal(size) for size in (six, six, count, count))
+    for each in (model, medians, neutrality, cuts):
+        each.flags.writeable = False
+    return Draws(model, medians, neutrality, cuts, seed)
 
 
 @dataclass(frozen=True)
@@ -216,12 +219,15 @@ def forecast_hospital(
     change: Change = NO_CHANGE,
     own: OwnDraws | None = None,
     kernel: ModuleType | None = None,
+    *,
+    spread: bool = True,
 ) -> Forecast:
     """The distribution of ERRs, contributions and payment reduction at the end of the applicable period.
 
     `change` is a what-if scenario; the same draws serve every scenario, so the change of nothing gives the forecast itself. `own`
     are the hospital's draws where the caller has them already (they are the same for all its program years). `kernel` is
     the module `hrrp.outlook.forecast_kernel` where many hospitals make compiling worth while; the answer is the same to 1e-8.
+    Without `spread` its shares are left out.
     """
     own = own or own_draws(hospital.ccn, shared)
     group = _groups(hospital, national, shared, own.dual, change.dual_proportion)
@@ -263,9 +269,46 @@ def forecast_hospital(
         chance_of_penalty=_share(any_penalised),
         chance_of_cap=float("nan") if np.isnan(reduction).any() else _share(reduction >= national.cap),
         chance_of_group=np.bincount(group - 1, minlength=5) / shared.count,
-        spread=spread_by_source(reduction, sources, {"peer group": group}, kernel),
+        spread=spread_by_source(reduction, sources, {"peer group": group}, kernel) if spread else {},
         draws=reduction,
     )
+
+
+def drawn_reductions(
+    hospital: HospitalToDate,
+    national: National,
+    shared: Draws,
+    avoided: float,
+    measures: Collection[int],
+    own: OwnDraws,
+) -> tuple[Floats, dict[int, Floats]]:
+    """The drawn payment reductions of the forecast, and of it with `avoided` readmissions fewer in one of `measures` (their places).
+
+    What `forecast_hospital(...).draws` gives for each of these changes; here a measure that does not change is drawn once.
+    """
+    group = _groups(hospital, national, shared, own.dual, NO_CHANGE.dual_proportion)
+    modifier = national.neutrality_modifier + national.neutrality_modifier_sd * shared.neutrality
+
+    def part(k: int, change: Change) -> Floats:
+        if not national.in_payment[k]:
+            return np.zeros(shared.count)
+        return _drawn(hospital.measures[k], k, national, shared, own, change, group, modifier)[1]
+
+    def together(parts: list[Floats]) -> Floats:
+        total = np.zeros(shared.count)
+        for each in parts:
+            total += each
+        return payment_reduction(total[:, None], national.cap)
+
+    parts = [part(k, NO_CHANGE) for k in range(len(MEASURES))]
+    base, fewer = together(parts), {}
+    for k in measures:
+        if not national.in_payment[k]:
+            fewer[k] = base
+            continue
+        change = Change(avoided=tuple(avoided if other == k else 0.0 for other in range(len(MEASURES))))
+        fewer[k] = together([*parts[:k], part(k, change), *parts[k + 1 :]])
+    return base, fewer
 
 
 def _drawn(

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hrrp.outlook.forecast import Change, Draws, HospitalToDate, National, forecast_hospital, own_draws
-from hrrp.outlook.what_if import HospitalEnd, what_if
+from hrrp.outlook.forecast import Change, Draws, HospitalToDate, National, drawn_reductions, own_draws
+from hrrp.outlook.what_if import HospitalEnd, one_fewer, what_if
 from hrrp.penalty.factor import MINIMUM_CASES
 from hrrp.program import MEASURES
 
@@ -68,29 +68,28 @@ def value_of_avoiding(
     """
     payments = payment_per_readmission or {}
     base = {each.program_year: what_if(each.hospital, each.national, Change()) for each in years}
-    own = None if shared is None else own_draws(years[0].hospital.ccn, shared)
-    base_draws = (
-        {}
-        if shared is None
-        else {
-            each.program_year: forecast_hospital(each.hospital, each.national, shared, own=own).draws for each in years
+    draws = {}
+    if shared is not None:
+        own = own_draws(years[0].hospital.ccn, shared)
+        places = [MEASURES.index(measure) for measure in measures]
+        draws = {
+            each.program_year: drawn_reductions(each.hospital, each.national, shared, 1.0, places, own)
+            for each in years
         }
-    )
     values = []
     for k, measure in enumerate(MEASURES):
         if measure not in measures:
             continue
-        change = Change(avoided=tuple(1.0 if other == k else 0.0 for other in range(len(MEASURES))))
         avoided: dict[int, float] = {}
         drawn = np.full(1, math.nan) if shared is None else np.zeros(shared.count)
         for each in years:
-            fewer = what_if(each.hospital, each.national, change)
+            fewer = one_fewer(base[each.program_year], each.hospital, each.national, measure)
             dollars = each.hospital.annual_payments
             avoided[each.program_year] = dollars * (base[each.program_year].reduction - fewer.reduction)
             if shared is None:
                 continue
-            fewer_draws = forecast_hospital(each.hospital, each.national, shared, change, own).draws
-            drawn += dollars * (base_draws[each.program_year] - fewer_draws)
+            base_draws, fewer_draws = draws[each.program_year]
+            drawn += dollars * (base_draws - fewer_draws[k])
         known = np.isfinite(drawn).all()
         low, high = np.quantile(drawn - margin, (0.05, 0.95)) if known else (math.nan, math.nan)
         net = sum(avoided.values()) - margin

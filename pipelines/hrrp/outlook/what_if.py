@@ -194,22 +194,37 @@ def peer_group_of(hospital: HospitalToDate, national: National, dual_proportion:
     return 1 + int(np.searchsorted(national.cuts, proportion, side="left"))
 
 
+def _end_of(k: int, group: int, hospital: HospitalToDate, national: National, change: Change) -> MeasureEnd:
+    """The k-th measure of a hospital in a peer group under a scenario."""
+    stated = change.medians[k]
+    return measure_end(
+        hospital.measures[k],
+        stated if math.isfinite(stated) else float(national.medians[group - 1, k]),
+        national.neutrality_modifier,
+        avoided=change.avoided[k],
+        volume=change.volume[k],
+        in_payment=bool(national.in_payment[k]),
+    )
+
+
+def _together(ends: dict[str, MeasureEnd], group: int, national: National) -> HospitalEnd:
+    uncapped = sum(end.contribution for end in ends.values())
+    return HospitalEnd(ends, group, uncapped, min(uncapped, national.cap))
+
+
 def what_if(hospital: HospitalToDate, national: National, change: Change) -> HospitalEnd:
     """The hospital at the end of the period under a scenario, exactly solved."""
     group = peer_group_of(hospital, national, change.dual_proportion)
-    ends = {}
-    for k, (measure, known) in enumerate(zip(MEASURES, hospital.measures, strict=True)):
-        stated = change.medians[k]
-        ends[measure] = measure_end(
-            known,
-            stated if math.isfinite(stated) else float(national.medians[group - 1, k]),
-            national.neutrality_modifier,
-            avoided=change.avoided[k],
-            volume=change.volume[k],
-            in_payment=bool(national.in_payment[k]),
-        )
-    uncapped = sum(end.contribution for end in ends.values())
-    return HospitalEnd(ends, group, uncapped, min(uncapped, national.cap))
+    ends = {measure: _end_of(k, group, hospital, national, change) for k, measure in enumerate(MEASURES)}
+    return _together(ends, group, national)
+
+
+def one_fewer(base: HospitalEnd, hospital: HospitalToDate, national: National, measure: str) -> HospitalEnd:
+    """`base`, the hospital as it is, with one readmission of a measure avoided: only that measure is solved anew."""
+    k = MEASURES.index(measure)
+    change = Change(avoided=tuple(1.0 if other == k else 0.0 for other in range(len(MEASURES))))
+    ends = base.measures | {measure: _end_of(k, base.peer_group, hospital, national, change)}
+    return _together(ends, base.peer_group, national)
 
 
 @dataclass(frozen=True)
@@ -244,7 +259,7 @@ def contribution_path(hospital: HospitalToDate, national: National, measure: str
     """
     k = MEASURES.index(measure)
     hospital = _with_payments(hospital)
-    base = what_if(hospital, national, change).measures[measure]
+    base = _end_of(k, peer_group_of(hospital, national, change.dual_proportion), hospital, national, change)
     path = [base.contribution]
     for avoided in range(1, math.floor(base.avoidable) + 1):
         if path[-1] <= 0.0:
@@ -264,10 +279,17 @@ def contribution_path(hospital: HospitalToDate, national: National, measure: str
 
 
 def break_even_measure(
-    hospital: HospitalToDate, national: National, measure: str, change: Change | None = None
+    hospital: HospitalToDate,
+    national: National,
+    measure: str,
+    change: Change | None = None,
+    paths: Mapping[str, Floats] | None = None,
 ) -> BreakEven:
-    """Fewest readmissions to avoid in one measure by the end of the period so that it contributes nothing."""
-    path = contribution_path(hospital, national, measure, change or Change())
+    """Fewest readmissions to avoid in one measure by the end of the period so that it contributes nothing.
+
+    `paths` are the measures' contribution paths where the caller has them already.
+    """
+    path = paths[measure] if paths else contribution_path(hospital, national, measure, change or Change())
     zero = np.flatnonzero(path <= 0.0)
     if zero.size:
         avoid = int(zero[0])
@@ -288,19 +310,27 @@ def break_even_measure(
     )
 
 
-def break_even(hospital: HospitalToDate, national: National, target: float, change: Change | None = None) -> BreakEven:
+def break_even(
+    hospital: HospitalToDate,
+    national: National,
+    target: float,
+    change: Change | None = None,
+    paths: Mapping[str, Floats] | None = None,
+) -> BreakEven:
     """Fewest readmissions to avoid, over all measures together, for a payment reduction of at most `target`.
 
-    Exact: the best sum of contributions for K avoided readmissions is the min-plus convolution of the measures' paths.
+    Exact: the best sum of contributions for K avoided readmissions is the min-plus convolution of the measures' paths (`paths`, where
+    the caller has them already).
     """
     change = change or Change()
     is_known = math.isfinite(what_if(hospital, national, change).uncapped)
     if not is_known and target > 0.0:
         reason = "payments are unknown, so that no reduction can be aimed at but none at all"
         return BreakEven(target, None, None, math.nan, reason)
-    paths = [contribution_path(hospital, national, measure, change) for measure in MEASURES]
+    if paths is None:
+        paths = {measure: contribution_path(hospital, national, measure, change) for measure in MEASURES}
     best, choices = np.zeros(1), []
-    for path in paths:
+    for path in (paths[measure] for measure in MEASURES):
         together = best[:, None] + path[None, :]
         size = best.size + path.size - 1
         total, chosen = np.full(size, np.inf), np.zeros(size, dtype=int)

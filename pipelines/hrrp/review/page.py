@@ -177,6 +177,13 @@ def make_app(settings: Settings) -> Starlette:
     return app
 
 
+def compile_templates() -> None:
+    """Compile every template now, so that nobody waits for it."""
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
+
+
 def _answer(page: Page, request: Request, handler: Handler) -> Response:
     """Who asks, then the view; whatever goes wrong becomes a page without a trace or a value."""
     viewer: Viewer | None = None
@@ -655,6 +662,7 @@ def _static_address(name: str) -> str:
     return f"/static/{name}?v={hashlib.sha256(_static(name)).hexdigest()[:10]}"
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),

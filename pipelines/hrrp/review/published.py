@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from hrrp.program import MEASURES, ProgramYear, Reference
+from hrrp.review.leisure import at_leisure, breathe
 from hrrp.review.scenarios import review_database
 from hrrp.review.suppression import Disclosure, disclose
 from hrrp.settings import Settings
@@ -145,9 +146,25 @@ class Version:
         """Which version of every reference table is in use."""
         return self.reference.lists_in_use()
 
+    @cached_property
+    def tables(self) -> frozenset[str]:
+        """The tables that there are: results of an earlier release may lack some."""
+        with self.open() as warehouse:
+            return frozenset(
+                name for (name,) in warehouse.rows("select schema_name || '.' || table_name from duckdb_tables()")
+            )
+
     def close(self) -> None:
-        """Let go of the version's files."""
+        """Let go of the version's files, and of what was kept."""
         self._anchor.close()
+        for kept in (self._answers, self._pages):
+            while True:
+                with self.lock:
+                    if not kept:
+                        break
+                    kept.popitem()
+                breathe()
+        self._pages_bytes = 0
 
 
 def known_spans(
@@ -197,16 +214,16 @@ class Published:
 
     def _replace(self) -> None:
         try:
-            fresh = self._load()
+            with at_leisure():
+                fresh = self._load()
+                self._old.append(self._version)
+                self._version = fresh
+                # The version before the last has no request left that began under it.
+                while len(self._old) > 1:
+                    self._old.pop(0).close()
         except Exception:
             # The last good version keeps answering, until a run replaces the file again.
             return
-        else:
-            self._old.append(self._version)
-            self._version = fresh
-            # The version before the last has no request left that began under it.
-            while len(self._old) > 1:
-                self._old.pop(0).close()
         finally:
             self._loading.release()
 
@@ -322,10 +339,10 @@ def _read(
 
 def _hospitals(warehouse: Warehouse, spans: Mapping[int, tuple[date, date]]) -> dict[str, Hospital]:
     measures: dict[str, dict[tuple[int, str], dict[str, Any]]] = {}
-    for row in _records(warehouse, "select * from result.hospital_measures order by ccn, program_year, measure"):
+    for row in _each(warehouse, "select * from result.hospital_measures order by ccn, program_year, measure"):
         measures.setdefault(row["ccn"], {})[row["program_year"], row["measure"]] = row
     totals: dict[str, dict[int, dict[str, Any]]] = {}
-    for row in _records(warehouse, "select * from result.hospital_penalties order by ccn, program_year"):
+    for row in _each(warehouse, "select * from result.hospital_penalties order by ccn, program_year"):
         totals.setdefault(row["ccn"], {})[row["program_year"]] = row
     idle: dict[str, set[tuple[int, str]]] = {}
     for ccn, year, measure in warehouse.rows(
@@ -334,8 +351,10 @@ def _hospitals(warehouse: Warehouse, spans: Mapping[int, tuple[date, date]]) -> 
         "and coalesce(contribution, 0) = 0"
     ):
         idle.setdefault(ccn, set()).add((year, measure))
-    return {
-        ccn: Hospital(
+    hospitals = {}
+    for ccn, of_years in totals.items():
+        breathe()
+        hospitals[ccn] = Hospital(
             ccn=ccn,
             name=of_years[min(of_years)]["name"],
             state=of_years[min(of_years)]["state"],
@@ -343,8 +362,7 @@ def _hospitals(warehouse: Warehouse, spans: Mapping[int, tuple[date, date]]) -> 
             measures=measures.get(ccn, {}),
             disclosure=disclose(measures.get(ccn, {}).values(), spans, frozenset(idle.get(ccn, ()))),
         )
-        for ccn, of_years in totals.items()
-    }
+    return hospitals
 
 
 def _optional(warehouse: Warehouse, table: str, order: str) -> tuple[dict[str, Any], ...]:
@@ -355,6 +373,13 @@ def _optional(warehouse: Warehouse, table: str, order: str) -> tuple[dict[str, A
         {"schema": schema, "name": name},
     )
     return _records(warehouse, f"select * from {table} {order}") if found else ()  # noqa: S608
+
+
+def _each(warehouse: Warehouse, sql: str) -> Iterator[dict[str, Any]]:
+    """The rows of a large table, fetched in pieces."""
+    for rows in warehouse.batches(sql):
+        breathe()
+        yield from rows
 
 
 def _records(warehouse: Warehouse, sql: str, values: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], ...]:

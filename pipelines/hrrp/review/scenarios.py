@@ -13,7 +13,7 @@ from typing import Any
 
 from hrrp.errors import UsageError
 from hrrp.outlook.assembly import hospital_to_date
-from hrrp.outlook.forecast import Forecast, HospitalToDate, National, forecast_hospital, national_draws
+from hrrp.outlook.forecast import Forecast, HospitalToDate, National, forecast_hospital, national_draws, own_draws
 from hrrp.outlook.national import national_figures
 from hrrp.outlook.what_if import (
     BreakEven,
@@ -23,6 +23,7 @@ from hrrp.outlook.what_if import (
     break_even_measure,
     case_edges,
     contribution_at_25_cases,
+    contribution_path,
     peer_edges,
     unavoidable,
     what_if,
@@ -61,8 +62,14 @@ def review_database(settings: Settings) -> Path:
     return path
 
 
-def starting(warehouse: Warehouse, reference: Reference, ccn: str, program_year: int) -> Starting:
-    """Read one hospital's starting point.
+def starting(
+    warehouse: Warehouse,
+    reference: Reference,
+    ccn: str,
+    program_year: int,
+    figures: tuple[National, list[str]] | None = None,
+) -> Starting:
+    """Read one hospital's starting point; `figures` are the year's `national_figures` where the caller has them already.
 
     Raises UsageError naming the hospitals and years that there are, where the one asked for is not among them.
     """
@@ -84,13 +91,13 @@ def starting(warehouse: Warehouse, reference: Reference, ccn: str, program_year:
             f"years {', '.join(years) or 'none'}."
         )
     names = warehouse.rows("select name from result.hospital_penalties where ccn = $ccn limit 1", {"ccn": ccn})
-    national, notes = national_figures(reference, program_year)
+    national, notes = figures or national_figures(reference, program_year)
     return Starting(
         program_year=program_year,
         name=names[0][0] if names else None,
         hospital=hospital_to_date(rows),
         national=national,
-        notes=notes,
+        notes=list(notes),
         share_of_period=float(rows[0]["share_of_period"]),
         dual_stays=float(rows[0]["dual_stays"]),
     )
@@ -109,8 +116,13 @@ def scenario_document(start: Starting, scenario: Scenario, settings: Settings) -
     shared = national_draws(settings.draws, settings.seed)
     base = what_if(start.hospital, start.national, Scenario().change)
     changed = what_if(start.hospital, start.national, scenario.change)
-    base_draws = forecast_hospital(start.hospital, start.national, shared)
-    changed_draws = forecast_hospital(start.hospital, start.national, shared, scenario.change)
+    own = own_draws(start.hospital.ccn, shared)
+    base_draws = forecast_hospital(start.hospital, start.national, shared, own=own, spread=False)
+    changed_draws = (
+        base_draws
+        if scenario == Scenario()
+        else forecast_hospital(start.hospital, start.national, shared, scenario.change, own, spread=False)
+    )
     payments = start.hospital.annual_payments
     return {
         "program_year": start.program_year,
@@ -176,6 +188,9 @@ def break_even_document(start: Starting, target: float | None = None) -> dict[st
         next_tenth = max((math.ceil(base.reduction / TENTH_OF_A_PERCENT - 1e-9) - 1) * TENTH_OF_A_PERCENT, 0.0)
     edges = peer_edges(start.hospital, start.national, start.dual_stays) if math.isfinite(start.dual_stays) else []
     at_25 = contribution_at_25_cases(start.hospital, start.national)
+    paths = {
+        measure: contribution_path(start.hospital, start.national, measure, Scenario().change) for measure in MEASURES
+    }
     document: dict[str, Any] = {
         "program_year": start.program_year,
         "ccn": start.hospital.ccn,
@@ -183,7 +198,7 @@ def break_even_document(start: Starting, target: float | None = None) -> dict[st
         "share_of_period": start.share_of_period,
         "payment_reduction": _number(base.reduction),
         "measures": {
-            measure: _even(break_even_measure(start.hospital, start.national, measure))
+            measure: _even(break_even_measure(start.hospital, start.national, measure, paths=paths))
             | {
                 "contribution": _number(base.measures[measure].contribution),
                 "avoidable": _number(base.measures[measure].avoidable),
@@ -192,8 +207,8 @@ def break_even_document(start: Starting, target: float | None = None) -> dict[st
             }
             for measure in MEASURES
         },
-        "no_penalty": _even(break_even(start.hospital, start.national, 0.0)),
-        "next_tenth_of_a_percent": _even(break_even(start.hospital, start.national, next_tenth)),
+        "no_penalty": _even(break_even(start.hospital, start.national, 0.0, paths=paths)),
+        "next_tenth_of_a_percent": _even(break_even(start.hospital, start.national, next_tenth, paths=paths)),
         "peer_group": base.peer_group,
         "peer_group_edges": [
             {
@@ -207,7 +222,7 @@ def break_even_document(start: Starting, target: float | None = None) -> dict[st
         "notes": start.notes,
     }
     if target is not None:
-        document["target"] = _even(break_even(start.hospital, start.national, target))
+        document["target"] = _even(break_even(start.hospital, start.national, target, paths=paths))
     return document
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -15,7 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from hrrp.errors import UsageError
-from hrrp.review.page import make_app
+from hrrp.review.page import compile_templates, make_app
 from hrrp.review.published import Published
 from hrrp.review.scenarios import review_database
 from hrrp.review.views import warm
@@ -23,6 +24,8 @@ from hrrp.settings import Settings
 
 STOP_SECONDS = 5
 SWITCH_SECONDS = 0.001
+# The page keeps what it answered, so most of what is new stays: seldom is there garbage among it.
+COLLECT = (10_000, 20, 100)
 WAITING_CONNECTIONS = 128
 
 
@@ -114,7 +117,11 @@ def page_config(app: Starlette) -> uvicorn.Config:
 def _warm(published: Published) -> None:
     # What it finds is thrown away, and so is what goes wrong: the request that meets it says so.
     with suppress(Exception):
+        compile_templates()
         warm(published.current())
+    # What is read once and stays is not looked through for garbage again: that would stop every request.
+    gc.freeze()
+    gc.set_threshold(*COLLECT)
 
 
 class _Server(uvicorn.Server):

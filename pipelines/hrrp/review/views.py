@@ -17,11 +17,13 @@ from typing import Any
 
 import hrrp
 from hrrp.outlook.forecast import Change, national_draws
+from hrrp.outlook.national import national_figures
 from hrrp.outlook.value import YearInputs, value_of_avoiding
 from hrrp.outlook.what_if import Scenario, what_if
 from hrrp.program import MEASURES
 from hrrp.review.figures import day
 from hrrp.review.forecasts import forecast_document
+from hrrp.review.leisure import breathe
 from hrrp.review.levels import blurred, open_only
 from hrrp.review.published import Hospital, Version
 from hrrp.review.reports import stand_in_years, stand_ins
@@ -143,6 +145,7 @@ def _system_rows(version: Version, program_year: int, patient_level: bool) -> li
     totals = version.kept(("list totals", patient_level), lambda: _list_totals(version, patient_level))
     rows = []
     for hospital in version.hospitals.values():
+        breathe()
         if program_year in hospital.totals:
             of_years = totals[hospital.ccn]
             total = of_years[program_year]
@@ -171,14 +174,15 @@ def _system_rows(version: Version, program_year: int, patient_level: bool) -> li
 
 def _list_totals(version: Version, patient_level: bool) -> dict[str, dict[int, dict[str, Any]]]:
     """Of every hospital and program year the totals that the list of hospitals shows, and what rounding them needs."""
-    return {
-        ccn: {
+    totals = {}
+    for ccn, hospital in version.hospitals.items():
+        breathe()
+        totals[ccn] = {
             year: hide_total({name: total[name] for name in LISTED}, coarse, exact=patient_level) | {"coarse": coarse}
             for year, total in hospital.totals.items()
             for coarse in (not patient_level and hospital.disclosure.is_coarse(year),)
         }
-        for ccn, hospital in version.hospitals.items()
-    }
+    return totals
 
 
 def system_view(
@@ -197,26 +201,18 @@ def system_view(
     rows = version.kept(
         ("system", year, viewer.patient_level), lambda: _system_rows(version, year, viewer.patient_level)
     )
-    needle = name.strip().casefold()
-    chosen = [
-        row
-        for row in rows
-        if viewer.may_see(row["ccn"])
-        and (not state or row["state"] == state)
-        and (not needle or needle in row["name"].casefold() or row["ccn"].startswith(needle.upper()))
-    ]
     sort = sort if sort in SORTS else "likely"
-    chosen.sort(key=lambda row: (row["name"].casefold(), row["ccn"]))
-    known = [row for row in chosen if _sortable(row[sort])]
-    unknown = [row for row in chosen if not _sortable(row[sort])]
-    known.sort(key=lambda row: row[sort].casefold() if isinstance(row[sort], str) else row[sort], reverse=descending)
-    ordered = known + unknown
+
+    def choose() -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        return _chosen(rows, viewer, state, name.strip().casefold(), sort, descending)
+
+    # The whole list in one order is asked for page by page; what filters leave is short.
+    key = ("list", year, viewer, sort, descending)
+    ordered, summary = choose() if state or name.strip() else version.kept(key, choose)
     pages = max(1, math.ceil(len(ordered) / PAGE_ROWS))
     page = min(max(page, 1), pages)
     shown = ordered[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]
     trends = _trends(version, viewer, [row["ccn"] for row in shown])
-    likely = [row["likely"] for row in ordered if _sortable(row["likely"])]
-    dollars = [row["dollars"] for row in ordered if _sortable(row["dollars"])]
     return {
         "program_year": year,
         "program_years": list(version.years),
@@ -227,15 +223,38 @@ def system_view(
         "descending": descending,
         "page": page,
         "pages": pages,
+        **summary,
+        "rows": [row | _sparkline(trends[row["ccn"]]) for row in shown],
+    }
+
+
+def _chosen(
+    rows: Sequence[dict[str, Any]], viewer: Viewer, state: str, needle: str, sort: str, descending: bool
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The rows that the viewer sees and the filters leave, in order, and what stands above them."""
+    seen = [row for row in rows if viewer.may_see(row["ccn"])]
+    chosen = [
+        row
+        for row in seen
+        if (not state or row["state"] == state)
+        and (not needle or needle in row["name"].casefold() or row["ccn"].startswith(needle.upper()))
+    ]
+    chosen.sort(key=lambda row: (row["name"].casefold(), row["ccn"]))
+    known = [row for row in chosen if _sortable(row[sort])]
+    unknown = [row for row in chosen if not _sortable(row[sort])]
+    known.sort(key=lambda row: row[sort].casefold() if isinstance(row[sort], str) else row[sort], reverse=descending)
+    ordered = known + unknown
+    likely = [row["likely"] for row in ordered if _sortable(row["likely"])]
+    dollars = [row["dollars"] for row in ordered if _sortable(row["dollars"])]
+    return ordered, {
         "hospitals": len(ordered),
-        "hospitals_in_all": sum(1 for row in rows if viewer.may_see(row["ccn"])),
-        "states": sorted({row["state"] for row in rows if row["state"] and viewer.may_see(row["ccn"])}),
+        "hospitals_in_all": len(seen),
+        "states": sorted({row["state"] for row in seen if row["state"]}),
         "with_penalty": sum(1 for value in likely if value > 0),
         "dollars": sum(dollars) if dollars else None,
         "highest": max(likely, default=None),
         "highest_coarse": any(row["coarse"] for row in chosen),
         "scale": max([row["high"] for row in chosen if _sortable(row["high"])], default=None),
-        "rows": [row | _sparkline(trends[row["ccn"]]) for row in shown],
     }
 
 
@@ -364,8 +383,10 @@ class Place:
         exact = self.viewer.patient_level
 
         def read() -> tuple[Starting, tuple[str, ...]]:
+            reference = self.version.reference
+            figures = self.version.kept(("national", year), lambda: national_figures(reference, year))
             with self.version.open() as warehouse:
-                start = starting(warehouse, self.version.reference, self.hospital.ccn, year)
+                start = starting(warehouse, reference, self.hospital.ccn, year, figures)
             return (start, ()) if exact else blurred(start, self.version.rules(year))
 
         return self.version.kept(("starting", exact, self.hospital.ccn, year), read)
@@ -411,7 +432,7 @@ def _hospital(place: Place) -> dict[str, Any]:
             "where program_year = $year and ccn = $ccn order by as_of",
             {"year": year, "ccn": hospital.ccn},
         )
-        stays = _dual_windows(warehouse, place)
+    stays = _dual_windows(place)
     total = total_of_year(hospital, year, place.viewer)
     coarse = total["coarse"]
     measures = {
@@ -520,30 +541,32 @@ def _waterfall(
     }
 
 
-def _dual_windows(warehouse: Any, place: Place) -> dict[str, Any]:
+def _dual_windows(place: Place) -> dict[str, Any]:
+    return place.version.kept(("dual windows", *place.key), lambda: _read_dual_windows(place))
+
+
+def _read_dual_windows(place: Place) -> dict[str, Any]:
     """The dual proportion: of the period, over the rolling twelve months, and where the cuts of the peer groups lie.
 
     Without patient level a proportion is shown where its counts may stand beside all others shown, those of the workbook among them.
     """
     year, ccn = place.program_year, place.hospital.ccn
-    of_years = {
-        row[0]: row[1:]
-        for row in warehouse.rows(
-            "select program_year, dual_stays, stays, dual_proportion, basis from payment.dual_proportions where ccn = $ccn",
-            {"ccn": ccn},
+    with place.version.open() as warehouse:
+        of_years = {
+            row[0]: row[1:]
+            for row in warehouse.rows(
+                "select program_year, dual_stays, stays, dual_proportion, basis from payment.dual_proportions where ccn = $ccn",
+                {"ccn": ccn},
+            )
+        }
+        windows = (
+            warehouse.rows(
+                "select month, dual_stays, stays, dual_proportion from result.dual_by_month where ccn = $ccn order by month desc",
+                {"ccn": ccn},
+            )
+            if "result.dual_by_month" in place.version.tables
+            else []
         )
-    }
-    found = warehouse.rows(
-        "select 1 from duckdb_tables() where schema_name = 'result' and table_name = 'dual_by_month'"
-    )
-    windows = (
-        warehouse.rows(
-            "select month, dual_stays, stays, dual_proportion from result.dual_by_month where ccn = $ccn order by month desc",
-            {"ccn": ccn},
-        )
-        if found
-        else []
-    )
     hides, ties = not place.viewer.patient_level, Intervals()
 
     def may_see(start: date, end: date, dual: Any, stays: Any) -> bool:
@@ -609,11 +632,9 @@ def break_even_view(place: Place) -> dict[str, Any]:
 
     def make() -> dict[str, Any]:
         document = break_even_document(place.start())
-        if document["peer_group_edges"]:
-            with place.version.open() as warehouse:
-                if isinstance(_dual_windows(warehouse, place)["dual_proportion"], Hidden):
-                    # How far the next cut is would give the stays with full Medicaid away.
-                    document["peer_group_edges"] = []
+        if document["peer_group_edges"] and isinstance(_dual_windows(place)["dual_proportion"], Hidden):
+            # How far the next cut is would give the stays with full Medicaid away.
+            document["peer_group_edges"] = []
         for measure in place.closed_measures:
             document["measures"][measure] = dict.fromkeys(document["measures"][measure], HIDDEN)
         document["of_measures"] = list(place.open_measures)
@@ -902,20 +923,21 @@ def _run_prevalence(place: Place, measure: str) -> dict[str, Any]:
 
 def prepare(version: Version) -> None:
     """Work out what every viewer's pages need of all hospitals, before a new version takes the place of the last one."""
-    local = Viewer()
-    for year in version.years:
-        system_view(version, local, program_year=year)
     first = next(iter(version.hospitals.values()))
-    place = Place(version, local, first, min(first.totals))
-    for measure in MEASURES:
-        _run_prevalence(place, measure)
+    for patient_level in (False, True) if version.patients else (False,):
+        viewer = Viewer(patient_level=patient_level)
+        for year in version.years:
+            breathe()
+            system_view(version, viewer, program_year=year)
+        place = Place(version, viewer, first, min(first.totals))
+        for measure in MEASURES:
+            breathe()
+            _run_prevalence(place, measure)
 
 
 def _gaps(warehouse: Any, place: Place, key: Mapping[str, Any], state: Shown) -> list[dict[str, Any]]:
     """Factors that earlier claims show and the coding of the index admission lacks, the weightiest first."""
-    if not warehouse.rows(
-        "select 1 from duckdb_tables() where schema_name = 'result' and table_name = 'documentation_gaps'"
-    ):
+    if "result.documentation_gaps" not in place.version.tables:
         return []
     rows = warehouse.records(
         "select gaps.variable_key, report_label, by_history_alone, index_admissions, expected_difference "
@@ -941,12 +963,13 @@ def _gaps(warehouse: Any, place: Place, key: Mapping[str, Any], state: Shown) ->
 def _calibration(place: Place, measure: str, tenths: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Observed and expected rates of tenths (or of as many parts as have no small cell) of the run's admissions."""
     exact = place.viewer.patient_level
-    closed = [
-        place.version.hospitals[ccn].disclosure.state(place.program_year, measure) is not Shown.OPEN
-        for ccn in place.version.hospitals
-    ]
+    hospitals = place.version.hospitals.values()
     # One hospital whose counts are hidden must not follow from the sums of all.
-    if not exact and len(closed) < 3 and any(closed):
+    if (
+        not exact
+        and len(hospitals) < 3
+        and any(each.disclosure.state(place.program_year, measure) is not Shown.OPEN for each in hospitals)
+    ):
         return {"parts": [], "withheld": True}
     for size in (1, 2, 5):
         parts = [tenths[at : at + size] for at in range(0, len(tenths), size)]

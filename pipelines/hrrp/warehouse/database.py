@@ -91,10 +91,14 @@ class Warehouse:
         """Rows of a small query as dictionaries of plain Python values, missing ones None: a tenth of what a data frame takes."""
         found = self._connection.execute(sql, values)
         names = [column[0] for column in found.description or ()]
-        return [
-            {name: None if value != value else value for name, value in zip(names, row, strict=True)}
-            for row in found.fetchall()
-        ]
+        return _as_records(names, found.fetchall())
+
+    def batches(self, sql: str, size: int = 200) -> Iterator[list[dict[str, Any]]]:
+        """`records` of a large query in pieces of `size` rows."""
+        found = self._connection.execute(sql)
+        names = [column[0] for column in found.description or ()]
+        while rows := found.fetchmany(size):
+            yield _as_records(names, rows)
 
     def execute(self, sql: str, values: Mapping[str, Any] | Sequence[Any] | None = None) -> None:
         """Run a statement without a result; values are bound."""
@@ -133,6 +137,10 @@ class Warehouse:
                 f'create or replace table reference."{table}" as select {picked} from reference_rows'  # noqa: S608
             )
             self._connection.unregister("reference_rows")
+
+
+def _as_records(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    return [{name: None if value != value else value for name, value in zip(names, row, strict=True)} for row in rows]
 
 
 def _safe(error: duckdb.Error) -> str:
