@@ -12,7 +12,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from hrrp.errors import UsageError
@@ -78,6 +78,10 @@ class Settings(BaseSettings):
     reference: Literal["published", "fit"] = Field(
         "published", description="Score with CMS's published model, or fit it"
     )
+    national_figures: Literal["published", "fit"] = Field(
+        "published",
+        description="Peer medians, groups and modifier: CMS's last published ones, or those of this run's hospitals",
+    )
     engine: Literal["local"] = Field("local", description="Where the tables are made: in one process on this machine")
     memory_limit: str = Field("4GB", pattern=r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$", description="DuckDB's memory limit")
     threads: int = Field(default_factory=lambda: min(2, os.cpu_count() or 1), ge=1, description="Threads per process")
@@ -105,6 +109,14 @@ class Settings(BaseSettings):
     )
     schedule: str = Field("0 2 * * *", description="Cron line of the nightly run")
     time_zone: str = Field("America/New_York", description="Time zone of the nightly run")
+
+    @field_validator("national_figures")
+    @classmethod
+    def _of_a_fitted_model(cls, figures: str, info: ValidationInfo) -> str:
+        # Ratios against CMS's model and medians of one's own would compare a hospital with two different nations.
+        if figures == "fit" and info.data.get("reference") != "fit":
+            raise ValueError('national_figures = "fit" needs reference = "fit"')
+        return figures
 
     @field_validator("trusted_proxies")
     @classmethod

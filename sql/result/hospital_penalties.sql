@@ -10,6 +10,7 @@ to_date as (
         hospital_measures.program_year,
         hospital_measures.ccn,
         any_value(hospital_measures.peer_group) as peer_group,
+        any_value(hospital_measures.neutrality_modifier) as neutrality_modifier,
         case
             when count(hospital_measures.contribution) = count(*)
                 then least(
@@ -60,6 +61,7 @@ reductions as (
         known.share_of_period,
         known.dual_proportion,
         to_date.peer_group,
+        to_date.neutrality_modifier,
         known.annual_base_operating_payments,
         case when coalesce(hospitals.exempt, false) then 0 else to_date.payment_reduction end as payment_reduction,
         case when coalesce(hospitals.exempt, false) then 0 else at_end.reduction_median end as reduction_median,
@@ -71,19 +73,6 @@ reductions as (
     inner join at_end using (program_year, ccn)
     inner join known using (program_year, ccn)
     left join staging.hospitals on to_date.ccn = hospitals.ccn
-),
-
--- The neutrality modifier in force: the year's own, else the last published one.
-modifiers as (
-    select
-        asked.program_year,
-        arg_max(published.neutrality_modifier, published.program_year) as neutrality_modifier
-    from intake.run_program_years as asked
-    inner join reference.program_years as published
-        on
-            asked.program_year >= published.program_year
-            and published.neutrality_modifier is not null
-    group by asked.program_year
 )
 
 select
@@ -95,7 +84,7 @@ select
     reductions.share_of_period,
     reductions.dual_proportion,
     reductions.peer_group,
-    modifiers.neutrality_modifier,
+    reductions.neutrality_modifier,
     reductions.payment_reduction,
     1 - reductions.payment_reduction as paf,
     reductions.reduction_median as payment_reduction_median,
@@ -112,5 +101,4 @@ select
     reductions.annual_base_operating_payments * reductions.reduction_high as penalty_usd_high,
     reductions.annual_base_operating_payments
 from reductions
-left join modifiers using (program_year)
 order by reductions.program_year, reductions.ccn

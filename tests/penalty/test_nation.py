@@ -153,6 +153,14 @@ def test_what_cannot_be_balanced_is_said() -> None:
         national_penalties(**{**given, "base_payments": given["base_payments"][1:]}, cap=CAP)
 
 
+def test_both_sides_at_the_cap_balance_at_the_end_of_the_interval() -> None:
+    """One hospital, at the cap by either formula, whatever the rounding of cap / excess."""
+    for err in np.linspace(1.31, 1.39, 200):
+        one = np.array([[err]])
+        x = neutrality_modifier([1e6], [[0.1]], one, [[1.02]], [[50]], CAP)
+        assert min(x * 0.1 * (err - 1.02), CAP) == pytest.approx(CAP, rel=1e-14)
+
+
 def test_the_real_file_of_fy2025(cms_dir: Path) -> None:
     """Groups, medians and (with the published modifier) factors of all 2,980 hospitals; the modifier itself needs CMS's
     payments, which are not public, but equal payments already bring it near the published 0.9652."""

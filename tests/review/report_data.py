@@ -73,6 +73,7 @@ def publish(out: Path, *, exempt: bool = False, payments: float | None = PAYMENT
                     "tau2": TAU2[measure],
                     "peer_group": GROUP,
                     "peer_group_median": median,
+                    "neutrality_modifier": modifier,
                     "penalty_indicator": cases >= 25 and err > median,
                     "drg_payment_ratio": ratio,
                     "contribution": of_year[-1],

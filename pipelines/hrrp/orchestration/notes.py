@@ -44,7 +44,9 @@ def result_notes(warehouse: Warehouse, settings: Settings, reference: Reference)
     lists = [f"reference table {table} is the site's own" for table in reference.site_tables()] + reference.list_notes()
     rows = []
     for year in program_years(warehouse):
-        found = stand_ins(reference, year, fitted(warehouse, year)) + variances(warehouse, year) + extract + skipped
+        found = figures_of_this_run(warehouse, settings, year)
+        found += stand_ins(reference, year, fitted(warehouse, year), forecast_only=bool(found))
+        found += variances(warehouse, year) + extract + skipped
         found += (
             history(warehouse, settings, reference, year)
             + volumes(warehouse, year)
@@ -66,16 +68,58 @@ def fitted(warehouse: Warehouse, year: int) -> set[str]:
     return {measure for (measure,) in warehouse.rows(sql, {"year": year})}
 
 
-def stand_ins(reference: Reference, year: int, without_model: Collection[str] = ()) -> list[str]:
-    """What is not published for the year, and which year's figure took its place; `without_model` need no published model."""
-    figures: list[Published[Any]] = [
+def figures_of_this_run(warehouse: Warehouse, settings: Settings, year: int) -> list[str]:
+    """Which hospitals peer groups, medians and neutrality modifier are computed from; nothing where CMS's published ones serve."""
+    if settings.national_figures != "fit":
+        return []
+    ((hospitals, grouped, paid, balanced),) = warehouse.rows(
+        "select count(distinct ccn), count(distinct ccn) filter (measures.peer_group is not null), "
+        "count(distinct ccn) filter (measures.peer_group is not null and annual_base_operating_payments > 0), "
+        "bool_or(neutrality_modifier is not null) "
+        "from result.hospital_measures as measures inner join result.forecast_inputs using (program_year, ccn, measure) "
+        "where program_year = $year",
+        {"year": year},
+    )
+    found = [
+        f"peer medians, groups and modifier computed from the {grouped} hospitals of this run, in place of CMS's, for the figures to "
+        "date; a peer_group of the hospitals file is not used; the forecast keeps CMS's published ones"
+    ]
+    if grouped < hospitals:
+        found.append(
+            f"{hospitals - grouped} hospital(s) without a dual proportion, or exempt, are left out of the peer groups, medians and modifier"
+        )
+    if not balanced:
+        found.append(
+            f"no neutrality modifier balances the payments of this run's hospitals in FY{year}: a measure above its median has no known "
+            "contribution"
+        )
+    elif paid < grouped:
+        found.append(
+            f"{grouped - paid} hospital(s) without base operating payments are left out of the neutrality modifier; their dollars are "
+            "unknown"
+        )
+    return found
+
+
+def stand_ins(
+    reference: Reference, year: int, without_model: Collection[str] = (), *, forecast_only: bool = False
+) -> list[str]:
+    """What is not published for the year, and which year's figure took its place; `without_model` need no published model.
+
+    `forecast_only`: modifier, medians and cuts serve the forecast alone.
+    """
+    of_peers: list[Published[Any]] = [
         reference.neutrality_modifier(year),
         reference.peer_group_medians(year),
         reference.peer_group_cuts(year),
+    ]
+    others: list[Published[Any]] = [
         reference.national_rates(year),
         *(reference.published_model(measure, year) for measure in MEASURES if measure not in without_model),
     ]
-    return [figure.note for figure in figures if figure.note] + list(reference.year_notes(year))
+    where = ", in the forecast only" if forecast_only else ""
+    named = [f"{figure.note}{where}" for figure in of_peers if figure.note]
+    return named + [figure.note for figure in others if figure.note] + list(reference.year_notes(year))
 
 
 def variances(warehouse: Warehouse, year: int) -> list[str]:
@@ -203,8 +247,9 @@ def money(warehouse: Warehouse, year: int) -> list[str]:
             "so a measure above its median has no known contribution"
         )
     ((ungrouped,),) = warehouse.rows(
-        "select count(distinct ccn) from result.hospital_measures "
-        "where program_year = $year and peer_group is null and eligible_discharges > 0",
+        "select count(distinct ccn) from result.forecast_inputs inner join result.hospital_measures "
+        "using (program_year, ccn, measure) "
+        "where program_year = $year and forecast_inputs.peer_group is null and eligible_discharges > 0",
         {"year": year},
     )
     if ungrouped:

@@ -79,7 +79,8 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
         name="result.hospital_measures",
         description=(
             "Predicted, expected and excess readmission ratio of every hospital, measure and program year on the discharges known so "
-            "far, beside the peer group's median, and what the measure contributes to the payment reduction."
+            "far, beside the peer group's median and the neutrality modifier (CMS's last published ones, or those of this run's "
+            "hospitals), and what the measure contributes to the payment reduction."
         ),
         upstreams=(
             "intake.run",
@@ -91,7 +92,9 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
             "cohort.stays",
             "payment.dual_proportions",
             "payment.drg_payment_ratios",
+            "payment.annual_payments",
             "reference.parameters",
+            "reference.program_years",
             "reference.peer_group_medians",
             "reference.peer_group_cuts",
             "reference.published_results",
@@ -114,6 +117,7 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
             "tau2": "double",
             "peer_group": "integer",
             "peer_group_median": "double",
+            "neutrality_modifier": "double",
             "penalty_indicator": "boolean",
             "drg_payment_ratio": "double",
             "contribution": "double",
@@ -139,6 +143,7 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
             "reference.applicable_periods",
             "reference.parameters",
             "reference.program_years",
+            "reference.peer_group_cuts",
             "reference.national_rates",
             "reference.readmissions_elsewhere",
         ),

@@ -10,12 +10,15 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from hrrp.errors import InputContractError
 from hrrp.model.one_hospital import err_posterior, hospital_effects
 from hrrp.outlook.assembly import Known, forecast_table
 from hrrp.outlook.assembly import forecast_inputs as outlook_inputs
 from hrrp.outlook.national import hospital_share
-from hrrp.penalty.factor import contributions, penalty_indicator
+from hrrp.penalty.factor import MINIMUM_CASES, contributions, penalty_indicator
+from hrrp.penalty.nation import national_penalties
 from hrrp.penalty.peer_groups import peer_groups_from_cuts
 from hrrp.program import MEASURES, Reference
 from hrrp.settings import Settings
@@ -157,10 +160,7 @@ def hospital_measures(warehouse: Warehouse, settings: Settings, reference: Refer
     last_known = last_known_day(warehouse, settings, reference)
     tables = []
     for year in program_years(warehouse):
-        groups = peer_groups(warehouse, reference, year, subjects)
-        medians = reference.peer_group_medians(year).value
-        modifier = reference.neutrality_modifier(year).value
-        in_payment = reference.program_year(year).measures_in_payment
+        results, payment_ratios, shared = [], [], []
         for measure in MEASURES:
             stays = warehouse.arrays(
                 "select ccn, outcome, linear_predictor from risk.linear_predictors "
@@ -204,9 +204,9 @@ def hospital_measures(warehouse: Warehouse, settings: Settings, reference: Refer
             )
             effects = hospital_effects(*scored)
             low, high = err_posterior(*scored, tau2_se).err_quantiles().T
-            median = np.array([medians.get((group, measure), np.nan) if group else np.nan for group in groups])
-            share = contributions(effects.err, median, ratios, effects.n, modifier) if measure in in_payment else 0.0
-            tables.append(
+            results.append(effects)
+            payment_ratios.append(ratios.to_numpy())
+            shared.append(
                 pd.DataFrame(
                     {
                         "program_year": year,
@@ -224,19 +224,88 @@ def hospital_measures(warehouse: Warehouse, settings: Settings, reference: Refer
                         "hospital_effect_se": np.where(effects.n > 0, effects.se, np.nan),
                         "reliability": np.where(effects.n > 0, effects.reliability, np.nan),
                         "tau2": tau2,
-                        "peer_group": pd.array(groups, dtype="Int64"),
-                        "peer_group_median": median,
-                        "penalty_indicator": penalty_indicator(effects.err, median, effects.n),
                         "drg_payment_ratio": ratios,
-                        # Without payments a measure above its median has an unknown contribution, not none.
-                        "contribution": np.where(
-                            np.isnan(ratios) & penalty_indicator(effects.err, median, effects.n), np.nan, share
-                        ),
                         "follow_up_incomplete": pending.astype(int),
                     }
                 )
             )
+        err = np.column_stack([effects.err for effects in results])
+        cases = np.column_stack([effects.n for effects in results]).astype(np.float64)
+        shares = np.column_stack(payment_ratios)
+        if settings.national_figures == "fit":
+            figures = _figures_of_this_run(warehouse, reference, year, subjects, err, cases, shares)
+        else:
+            figures = _published_figures(warehouse, reference, year, subjects)
+        in_payment = np.isin(MEASURES, reference.program_year(year).measures_in_payment)
+        above = penalty_indicator(err, figures.median, cases)
+        share = contributions(err, figures.median, shares, cases, figures.neutrality_modifier) * in_payment
+        # Without payments, or without a modifier, a measure above its median has an unknown contribution, not none.
+        unknown = above & (np.isnan(shares) | np.isnan(figures.neutrality_modifier))
+        if settings.national_figures == "fit":
+            # Left out of the groups: whether the measure is above its median is unknown.
+            unknown |= (cases >= MINIMUM_CASES) & np.isfinite(err) & np.isnan(figures.median)
+        contribution = np.where(unknown & in_payment, np.nan, share)
+        for k, table in enumerate(shared):
+            tables.append(
+                table.assign(
+                    peer_group=pd.array(figures.groups, dtype="Int64"),
+                    peer_group_median=figures.median[:, k],
+                    neutrality_modifier=figures.neutrality_modifier,
+                    penalty_indicator=above[:, k],
+                    contribution=contribution[:, k],
+                )
+            )
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+@dataclass(frozen=True)
+class _NationalFigures:
+    """What a program year's hospitals are held against: group (None: unknown), median (hospitals, measures), modifier (or NaN)."""
+
+    groups: list[int | None]
+    median: NDArray[np.float64]
+    neutrality_modifier: float
+
+
+def _published_figures(
+    warehouse: Warehouse, reference: Reference, year: int, subjects: pd.DataFrame
+) -> _NationalFigures:
+    """CMS's own, or the last published ones."""
+    groups = peer_groups(warehouse, reference, year, subjects)
+    medians = reference.peer_group_medians(year).value
+    median = [[medians.get((group, each), np.nan) if group else np.nan for each in MEASURES] for group in groups]
+    return _NationalFigures(
+        groups,
+        np.array(median, dtype=np.float64).reshape(len(groups), len(MEASURES)),
+        reference.neutrality_modifier(year).value,
+    )
+
+
+def _figures_of_this_run(
+    warehouse: Warehouse,
+    reference: Reference,
+    year: int,
+    subjects: pd.DataFrame,
+    err: NDArray[np.float64],
+    cases: NDArray[np.float64],
+    payment_ratios: NDArray[np.float64],
+) -> _NationalFigures:
+    """Computed from the hospitals of this run; the modifier is NaN where none balances their payments."""
+    # An exempt hospital is not in the program: CMS's groups and medians are without it.
+    dual = _dual_proportions(warehouse, year, subjects).where(~subjects["exempt"].eq(True))
+    payments = _by_ccn(
+        warehouse, "select ccn, annual_base_operating_payments from payment.annual_payments", {}, subjects
+    )
+    rules = reference.program_year(year)
+    given = (subjects["ccn"].astype(str).tolist(), dual, err, cases, payment_ratios, payments, rules.max_reduction)
+    in_payment = np.isin(MEASURES, rules.measures_in_payment)
+    try:
+        found = national_penalties(*given, in_payment=in_payment)
+    except InputContractError:
+        # A year that has hardly begun may have nothing to balance: groups and medians stand, and the notes say so.
+        found = national_penalties(*given, in_payment=in_payment, published_modifier=np.nan)
+    groups = [int(group) if group else None for group in found.peer_group]
+    return _NationalFigures(groups, found.median, found.neutrality_modifier)
 
 
 def _by_ccn(warehouse: Warehouse, sql: str, values: dict[str, object], subjects: pd.DataFrame) -> pd.Series:
@@ -264,6 +333,16 @@ def peer_groups(warehouse: Warehouse, reference: Reference, year: int, subjects:
 def forecast_inputs(warehouse: Warehouse, settings: Settings, reference: Reference) -> pd.DataFrame:
     """result.forecast_inputs: see its description."""
     subjects = hospitals(warehouse)
+    measures = warehouse.read("select * from result.hospital_measures")
+    if settings.national_figures == "fit":
+        # The forecast stands on CMS's published medians, so on CMS's groups.
+        placed = {
+            (year, ccn): group
+            for year in program_years(warehouse)
+            for ccn, group in zip(subjects["ccn"], peer_groups(warehouse, reference, year, subjects), strict=True)
+        }
+        own = [placed[place] for place in zip(measures["program_year"], measures["ccn"], strict=True)]
+        measures["peer_group"] = pd.array(own, dtype="Int64")
     known = Known(
         hospitals=subjects["ccn"].astype(str).tolist(),
         years=program_years(warehouse),
@@ -275,7 +354,7 @@ def forecast_inputs(warehouse: Warehouse, settings: Settings, reference: Referen
                 "order by program_year, measure, ccn, stay_key"
             )
         ),
-        measures=warehouse.read("select * from result.hospital_measures"),
+        measures=measures,
         dual_proportions=warehouse.read(
             "select program_year, ccn, stays, dual_proportion from payment.dual_proportions"
         ),

@@ -61,4 +61,6 @@ def neutrality_modifier(
             "without it. Check the medians and the base operating payments."
         )
     highest = cap / float(excess[excess > 0.0].min())  # there every hospital above its median is at the cap
+    if surplus(highest) <= 0.0:  # both sides are at the cap: rounding must not hide the root at the end of the interval
+        return highest
     return float(brentq(surplus, 0.0, highest, xtol=1e-15, rtol=1e-14, maxiter=500))

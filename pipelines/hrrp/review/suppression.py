@@ -254,6 +254,7 @@ _ALWAYS = frozenset(
         "name",
         "peer_group",
         "peer_group_median",
+        "neutrality_modifier",
         "tau2",
         "expected",
         "penalty_indicator",
