@@ -248,9 +248,13 @@ ENROLLMENT_FAULTS: Faults = [
     ({"month": "2025-13"}, ("month", "impossible date", "not a month")),
     ({"month": "March"}, ("month", "text", "not a month")),
     ({"part_a": None}, ("part_a", "blank", "not true or false")),
+    ({"part_a": "x"}, ("part_a", "text", "not true or false")),
+    ({"part_b": None}, ("part_b", "blank", "not true or false")),
     ({"part_b": "x"}, ("part_b", "text", "not true or false")),
+    ({"ffs": None}, ("ffs", "blank", "not true or false")),
     ({"ffs": "2"}, ("ffs", "text", "not true or false")),
     ({"ma": ""}, ("ma", "blank", "not true or false")),
+    ({"ma": "x"}, ("ma", "text", "not true or false")),
     ({"month": "2025-03"}, ("month", "copy", "duplicate")),
     ({"month": "2025-03", "ffs": False}, ("month", "copy", "month listed twice")),
 ]
