@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from anyio import CapacityLimiter, to_thread
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -56,6 +56,8 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+# Python works on one page at a time: taking turns at many would make all of them late. Two, as one may wait for the database.
+AT_ONCE = 2
 log = logging.getLogger("hrrp.page")
 
 
@@ -137,9 +139,11 @@ def make_app(settings: Settings) -> Starlette:
     published = Published(settings, views.prepare)
     page = Page(settings, published)
 
+    turns = CapacityLimiter(AT_ONCE)
+
     def on(path: str, handler: Handler) -> Route:
         async def answer(request: Request) -> Response:
-            return await run_in_threadpool(_answer, page, request, handler)
+            return await to_thread.run_sync(_answer, page, request, handler, limiter=turns)
 
         return Route(path, answer, methods=["GET"], name=handler.__name__)
 

@@ -923,6 +923,7 @@ def _run_prevalence(place: Place, measure: str) -> dict[str, Any]:
 
 def prepare(version: Version) -> None:
     """Work out what every viewer's pages need of all hospitals, before a new version takes the place of the last one."""
+    method_view(version, Viewer())
     first = next(iter(version.hospitals.values()))
     for patient_level in (False, True) if version.patients else (False,):
         viewer = Viewer(patient_level=patient_level)
@@ -1120,4 +1121,4 @@ def method_view(version: Version, viewer: Viewer) -> dict[str, Any]:
             "reasons": sorted(reference.rows("reason_codes"), key=lambda row: int(row["position"])),
         }
 
-    return version.kept(("method", viewer.patient_level), make) | {"freshness": freshness(version)}
+    return version.kept(("method",), make) | {"freshness": freshness(version)}
