@@ -274,6 +274,12 @@ def test_enrollment_over_many_years() -> None:
     assert warehouse.count("staging.enrollment") == 192
 
 
+def test_a_month_may_stand_as_a_date() -> None:
+    warehouse, rejects = staged(enrollment=[{**MONTH, "month": "2025-04-17"}])
+    assert rejects == []
+    assert warehouse.rows("select month from staging.enrollment") == [(date(2025, 4, 1),)]
+
+
 HISTORY_FAULTS: Faults = [
     ({"person_id": ""}, ("person_id", "blank", "missing")),
     ({"person_id": "p9"}, ("person_id", "unknown code", "person not in persons")),
