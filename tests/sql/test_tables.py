@@ -198,6 +198,25 @@ def test_a_planned_return_hangs_on_no_procedure_without_a_category() -> None:
     assert warehouse.rows("select * from cohort.unmapped_codes") == [("ICD10PCS", "00160JA", 1, 0)]
 
 
+def test_a_code_twice_on_a_stay_hangs_on_its_return_once() -> None:
+    tables = canonical_tables(SYSTEM)
+    tables["procedures"].append({"stay_id": "b", "sequence": 2, "code": "00160JA"})
+    warehouse = run_cohort(tables, [2028], SYSTEM.as_of, extract_end=SYSTEM.extract_end)
+    assert warehouse.rows("select * from cohort.unmapped_codes") == [("ICD10PCS", "00160JA", 2, 1)]
+
+
+def test_a_planned_return_hangs_on_a_principal_diagnosis_without_a_category() -> None:
+    """A known category might have been an acute one, and the return with its angioplasty (027034Z) then unplanned."""
+    tables = canonical_tables(SYSTEM)
+    tables["procedures"] = [{"stay_id": "b", "sequence": 1, "code": "027034Z"}]
+    for row in tables["diagnoses"]:
+        if row["stay_id"] == "b":
+            row["code"] = "X99.98"
+    warehouse = run_cohort(tables, [2028], SYSTEM.as_of, extract_end=SYSTEM.extract_end)
+    assert warehouse.rows("select planned from cohort.readmissions where readmission_stay_id = 'b'") == [(True,)]
+    assert warehouse.rows("select * from cohort.unmapped_codes") == [("ICD10CM", "X9998", 1, 1)]
+
+
 def test_without_enrollment_its_rules_are_skipped() -> None:
     """Without the file nobody is excluded by it, and a payer that no column names passes."""
     tables = canonical_tables(SYSTEM)
