@@ -145,9 +145,9 @@ def _load_intake(
                 raise ValueError(f"{name} has no column {sorted(set(row) - set(columns))}")
         texts = {column: [_text(row.get(column)) for row in given] for column in columns}
         frame = pd.DataFrame(texts, dtype=object)
-        # A row may name its file; the rows of all files are numbered together.
+        # A row may name its file; each file's records are numbered on their own.
         frame["source_file"] = [row.get("source_file", f"{name}.csv") for row in given]
-        frame["row_number"] = range(2, len(given) + 2)
+        frame["row_number"] = frame.groupby("source_file").cumcount() + 2
         kinds = {**dict.fromkeys(columns, "varchar"), "source_file": "varchar", "row_number": "bigint"}
         warehouse.write(f"intake.{name}", frame, kinds)
         for file, rows_read in Counter(frame["source_file"]).items():

@@ -70,6 +70,21 @@ STAY_FAULTS: Faults = [
     ({"base_operating_drg_amount": "nan"}, ("base_operating_drg_amount", "number out of range", "not an amount")),
     ({"total_paid": "x"}, ("total_paid", "text", "not a number")),
     ({"total_paid": "inf"}, ("total_paid", "number out of range", "not an amount")),
+    # What is faulty is rejected once: neither as another record's copy nor as a stay that overlaps one elsewhere.
+    ({"stay_id": "s1", "ccn": "360002", "discharge_status": ""}, ("discharge_status", "blank", "missing")),
+    ({"stay_id": "s1", "person_id": "nobody"}, ("person_id", "unknown code", "person not in persons")),
+    (
+        {"stay_id": "u", "person_id": "nobody", "admit_date": "2020-01-01"},
+        ("person_id", "unknown code", "person not in persons"),
+    ),
+    (
+        {"stay_id": "v", "person_id": "nobody", "admit_date": "2020-01-01", "ccn": "360002"},
+        ("person_id", "unknown code", "person not in persons"),
+    ),
+    (
+        {"admit_date": "2025-03-02", "discharge_date": "2025-03-08", "ccn": "360002", "payer": "x"},
+        ("payer", "unknown code", "not FFS, MA or other"),
+    ),
 ]
 
 
@@ -82,6 +97,24 @@ def test_faults_of_stays() -> None:
     warehouse, rejects = staged(stays=[GOOD_STAY, *bad])
     assert rejects == expected("stays", STAY_FAULTS)
     assert warehouse.rows("select stay_id, row_number from staging.stays") == [("s1", 2)]
+
+
+def test_amounts_of_nothing_and_of_cents_are_good() -> None:
+    """What Medicare paid may be below zero; the DRG amount may not."""
+    amounts = [(0, 0), (0.5, -3), ("", "")]
+    stays = [
+        {**GOOD_STAY, "stay_id": f"x{number}", "ccn": f"36000{number}", "admit_date": day, "discharge_date": day}
+        | {"base_operating_drg_amount": amount, "total_paid": paid}
+        for number, (amount, paid) in enumerate(amounts, start=1)
+        if (day := f"2025-03-0{number}")
+    ]
+    warehouse, rejects = staged(stays=stays, diagnoses=[])
+    assert rejects == []
+    assert warehouse.rows("select base_operating_drg_amount, total_paid from staging.stays order by stay_key") == [
+        (0.0, 0.0),
+        (0.5, -3.0),
+        (None, None),
+    ]
 
 
 def test_values_are_normalised() -> None:
@@ -257,6 +290,10 @@ ENROLLMENT_FAULTS: Faults = [
     ({"ma": "x"}, ("ma", "text", "not true or false")),
     ({"month": "2025-03"}, ("month", "copy", "duplicate")),
     ({"month": "2025-03", "ffs": False}, ("month", "copy", "month listed twice")),
+    # What is faulty is no copy, and is rejected once.
+    ({"month": "2025-03", "ffs": "x"}, ("ffs", "text", "not true or false")),
+    ({"month": "2025-03", "person_id": "p9"}, ("person_id", "unknown code", "person not in persons")),
+    ({"month": "2025-03", "person_id": "p9"}, ("person_id", "unknown code", "person not in persons")),
 ]
 
 
@@ -291,6 +328,9 @@ HISTORY_FAULTS: Faults = [
     ({"code": "E119999X"}, ("code", "too long", "not a {kind} code")),
     ({"code": "E1 19"}, ("code", "text", "not a {kind} code")),
     ({}, ("code", "copy", "duplicate")),
+    # What is faulty is no copy, and is rejected once.
+    ({"code": "E1"}, ("code", "too short", "not a {kind} code")),
+    ({"person_id": "p9"}, ("person_id", "unknown code", "person not in persons")),
 ]
 
 
@@ -301,6 +341,31 @@ def test_faults_of_history(kind: str) -> None:
     warehouse, rejects = staged(**{name: [good, *({**good, **change} for change, _ in HISTORY_FAULTS)]})
     assert rejects == [(*fault[:-1], fault[-1].format(kind=kind)) for fault in expected(name, HISTORY_FAULTS)]
     assert warehouse.count(f"staging.{name}") == 1
+
+
+@pytest.mark.parametrize("name", ["history_diagnoses", "history_procedures"])
+def test_claims_that_differ_in_one_thing_are_no_copies(name: str) -> None:
+    """Of each claim that stands there twice one is kept, whatever stands beside it."""
+    good = {"person_id": "p1", "service_date": "2024-12-01", "code": "E119", "source": "outpatient"}
+    others: Rows = [{"person_id": "p2"}, {"service_date": "2024-12-02"}, {"code": "E1165"}, {"source": "professional"}]
+    claims = [{**good, **change} for change in [{}, *others]]
+    persons = [GOOD_PERSON, {**GOOD_PERSON, "person_id": "p2"}]
+    warehouse, rejects = staged(persons=persons, **{name: [*claims, *claims]})
+    assert rejects == [(name, record, "code", "copy", "duplicate") for record in range(7, 12)]
+    assert warehouse.count(f"staging.{name}") == 5
+
+
+@pytest.mark.parametrize("name", ["diagnoses", "procedures", "history_diagnoses", "history_procedures"])
+def test_codes_of_three_and_of_seven_signs_are_good(name: str) -> None:
+    of_stay = {"stay_id": "s1"}
+    of_claim = {"person_id": "p1", "service_date": "2024-12-01"}
+    codes = [
+        {**(of_claim if name.startswith("history") else {**of_stay, "sequence": place}), "code": code}
+        for place, code in enumerate(["D62", "S72001A"], start=1)
+    ]
+    warehouse, rejects = staged(**{name: codes})
+    assert rejects == []
+    assert warehouse.rows(f"select code from staging.{name} order by 1") == [("D62",), ("S72001A",)]
 
 
 HOSPITAL_FAULTS: Faults = [
@@ -393,6 +458,54 @@ def test_files_are_read_in_the_order_of_their_names() -> None:
     ]
 
 
+PROCEDURE = {"stay_id": "s1", "sequence": 1, "code": "0SRC0J9"}
+CLAIM = {"person_id": "p1", "service_date": "2024-12-01", "code": "E119", "source": "outpatient"}
+GOOD: dict[str, dict[str, Any]] = {
+    "stays": GOOD_STAY,
+    "persons": GOOD_PERSON,
+    "diagnoses": GOOD_DIAGNOSIS,
+    "procedures": PROCEDURE,
+    "enrollment": MONTH,
+    "history_diagnoses": CLAIM,
+    "history_procedures": CLAIM,
+    "hospitals": {"ccn": "360001", "name": "First"},
+}
+
+
+def test_a_fault_in_one_file_is_none_of_another_files_record_of_that_number() -> None:
+    """Record 2 of every second file cannot be used, record 2 of every first one can."""
+    extract = {
+        name: [{**row, "source_file": f"{name}_a.csv"}, {"source_file": f"{name}_b.csv"}] for name, row in GOOD.items()
+    }
+    warehouse = run_cohort(extract, [2028], until="staging")
+    assert warehouse.rows("select source_file, row_number from staging.rejects order by 1") == [
+        (f"{name}_b.csv", 2) for name in sorted(GOOD)
+    ]
+    assert {name: warehouse.count(f"staging.{name}") for name in GOOD} == dict.fromkeys(GOOD, 1)
+    assert warehouse.rows("select source_file, rows_kept, rows_rejected from staging.row_accounting order by 1") == [
+        account for name in sorted(GOOD) for account in ((f"{name}_a.csv", 1, 0), (f"{name}_b.csv", 0, 1))
+    ]
+
+
+def test_a_key_leads_back_to_file_and_record() -> None:
+    """The key of a record is its file's number, in the order of the files' names, times 2^40 plus its own number there."""
+    for name in ("diagnoses", "procedures", "history_diagnoses", "history_procedures", "persons"):
+        other = {**GOOD[name], "person_id": "p0"} if name == "persons" else {**GOOD[name], "code": "D62", "sequence": 2}
+        if name.startswith("history"):
+            other.pop("sequence")
+        rows = [{**other, "source_file": "zz.csv"}, {**GOOD[name], "source_file": "aa.csv"}]
+        extract = {**{each: [GOOD[each]] for each in ("stays", "persons", "diagnoses")}, name: rows}
+        key = "person_record_key" if name == "persons" else "record_key"
+        warehouse = run_cohort(extract, [2028], until="staging")
+        files = warehouse.rows("select source_file, file_number from staging.file_numbers order by file_number")
+        assert [number for _, number in files] == list(range(1, len(files) + 1))
+        assert [file for file, _ in files] == sorted(file for file, _ in files)
+        assert warehouse.rows(
+            f"select source_file, {key} - file_number * 1099511627776 from staging.{name}, staging.file_numbers "
+            f"where {key} // 1099511627776 = file_number order by 1"
+        ) == [("aa.csv", 2), ("zz.csv", 2)]
+
+
 def test_excluded_quarters_are_calendar_quarters() -> None:
     hospitals = [{"ccn": "360001", "name": "First", "excluded_quarters": "2024q4; 2025Q1;2025Q1;"}]
     warehouse, rejects = staged(hospitals=hospitals)
@@ -419,6 +532,37 @@ def test_overlapping_stays_are_walked_through_in_order() -> None:
     reason = ("admit_date", "impossible date", "overlaps an earlier stay at another hospital")
     assert rejects == [("stays", 4, *reason), ("stays", 5, *reason)]
     assert [name for (name,) in warehouse.rows("select stay_id from staging.stays order by stay_key")] == list("adefg")
+
+
+def test_a_stay_overlaps_the_last_of_several_at_one_hospital() -> None:
+    """Two stays of one hospital may overlap; a stay elsewhere within the second of them cannot be used."""
+    days = {"a": ("360001", "01", "05"), "b": ("360001", "03", "09"), "c": ("360002", "07", "08")}
+    stays = [
+        {
+            **GOOD_STAY,
+            "stay_id": name,
+            "ccn": ccn,
+            "admit_date": f"2025-03-{first}",
+            "discharge_date": f"2025-03-{last}",
+        }
+        for name, (ccn, first, last) in days.items()
+    ]
+    _, rejects = staged(stays=stays, diagnoses=[])
+    assert rejects == [
+        ("stays", 4, "admit_date", "impossible date", "overlaps an earlier stay at another hospital"),
+    ]
+
+
+def test_a_record_under_the_id_of_another_stay_overlaps_nothing() -> None:
+    """It is rejected for its id alone, and a later stay is none the worse for it."""
+    stays = [
+        GOOD_STAY,
+        {**GOOD_STAY, "ccn": "360002", "admit_date": "2025-03-02", "discharge_date": "2025-03-20"},
+        {**GOOD_STAY, "stay_id": "s2", "ccn": "360003", "admit_date": "2025-03-10", "discharge_date": "2025-03-12"},
+    ]
+    warehouse, rejects = staged(stays=stays)
+    assert rejects == [("stays", 3, "stay_id", "copy", "stay_id of another stay")]
+    assert warehouse.rows("select stay_id from staging.stays order by stay_key") == [("s1",), ("s2",)]
 
 
 def test_hospitals_that_changed_numbers() -> None:

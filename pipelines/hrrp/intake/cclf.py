@@ -447,12 +447,13 @@ def _persons(warehouse: Warehouse, adapted: Adapted) -> None:
         create or replace temp table listings as
         select
             * replace (iso(birth_date) as birth_date, nullif(iso(death_date), '9999-12-31') as death_date),
+            -- CMS's own name first: the time at its end (T1200000) may look like a year and a month.
             coalesce(
-                nullif(regexp_replace(
-                    regexp_extract(source_file, '(20[0-9]{2}[-_]?[01][0-9])([^0-9]|$)', 1), '^(....)[-_]?(..)$', '\\1-\\2'
-                ), ''),
                 '20' || nullif(regexp_replace(
-                    regexp_extract(source_file, '[.]D([0-9]{4})[0-9]{2}', 1), '^(..)(..)$', '\\1-\\2'
+                    regexp_extract(source_file, '[.]D([0-9]{2}(0[1-9]|1[0-2]))[0-9]{2}', 1), '^(..)(..)$', '\\1-\\2'
+                ), ''),
+                nullif(regexp_replace(
+                    regexp_extract(source_file, '(20[0-9]{2}[-_]?(0[1-9]|1[0-2]))([^0-9]|$)', 1), '^(....)[-_]?(..)$', '\\1-\\2'
                 ), '')
             ) as month
         from intake.raw_cclf8
