@@ -166,6 +166,25 @@ def test_an_unknown_flat_extract_gets_a_mapping_that_works(
     }  # fmt: skip
 
 
+def test_files_of_the_same_columns_are_proposed_together(
+    flat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file a year, and beside them another table whose name is like theirs until the pattern would take it in."""
+    whole = pd.read_csv(flat / "visits_2025.csv", dtype=str)
+    for year, part in ((2024, whole[:50]), (2025, whole[50:])):
+        part.to_csv(flat / f"visits_{year}.csv", index=False)
+    mapping = tomllib.loads(document(str(flat))["mapping"]["toml"])["mapping"]
+    assert {mapping[name]["file"] for name in ("stays", "diagnoses", "persons")} == {"visits_*.csv"}
+    settings = tmp_path / "mapped.toml"
+    settings.write_text(document(str(flat))["mapping"]["toml"])
+    monkeypatch.setenv("HRRP_SETTINGS", str(settings))
+    assert document(str(flat))["extract"]["stays"] == 120
+    monkeypatch.delenv("HRRP_SETTINGS")
+    (flat / "visits_staff.csv").write_text("staff,ward\n1,7\n")
+    mapping = tomllib.loads(document(str(flat))["mapping"]["toml"])["mapping"]
+    assert mapping["stays"]["file"] == "visits_2024.csv"
+
+
 def test_a_hospitals_own_extract_knows_persons_by_the_medical_record_number(tmp_path: Path) -> None:
     place = tmp_path / "own"
     place.mkdir()

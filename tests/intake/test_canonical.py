@@ -312,7 +312,7 @@ def test_files_of_no_known_layout_lead_to_the_mapping(tmp_path: Path) -> None:
     folder = tmp_path / "x"
     folder.mkdir()
     STAYS.rename(columns={"stay_id": "Visit"}).to_csv(folder / "visits.csv", index=False)
-    assert "proposes a mapping" in refused(folder)
+    assert f"hrrp check {folder} proposes one" in refused(folder)
 
 
 # --- flat extracts through a mapping ---

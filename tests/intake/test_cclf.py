@@ -253,7 +253,9 @@ def test_enrollment_is_read_from_the_months_that_list_a_person(tmp_path: Path) -
 
 
 def test_the_time_in_a_file_name_is_no_month(tmp_path: Path) -> None:
-    march = "P.A0000.ACO.ZC8Y25.D250315.T1200000.csv"  # 20 00 00 is no year and month, and 2051-03 is none of the feed's
+    march = (
+        "P.A0000.ACO.ZC8Y25.D250315.T1200000.csv"  # 20 00 00 is no year and month, and 2051-03 is none of the feed's
+    )
     april = "P.A0000.ACO.ZC8Y25.D250415.T1205103.csv"
     tables, _ = load(tmp_path, cclf1=[CLAIM], **{march: [PERSON], april: [PERSON], "cclf8_2025-05.csv": [PERSON]})
     assert sorted(e["month"] for e in tables["enrollment"]) == ["2025-01", "2025-03", "2025-04", "2025-05"]

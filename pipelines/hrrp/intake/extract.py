@@ -117,7 +117,8 @@ def choose_source(readable: Sequence[Member], place: Path, settings: Settings) -
     first = headings[0]
     raise InputContractError(
         f"{place}: no file is named as in the canonical extract ({_expected()}), and the headings are of no layout that is known. "
-        f"{first.member.name} has: {shown(first.names, 12)}. hrrp check {place} proposes a mapping for hrrp.toml."
+        f"{first.member.name} has: {shown(first.names, 12)}. "
+        f"A mapping in hrrp.toml says which file and heading is what (hrrp check {place} proposes one)."
     )
 
 

@@ -5,10 +5,14 @@ The proposal is the text of the [mapping.<file>] blocks of hrrp.toml; `Settings.
 
 from __future__ import annotations
 
+import fnmatch
+import glob
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from os.path import commonprefix
+from string import digits
 
 from hrrp.errors import InputContractError
 from hrrp.intake.extract import canonical_files
@@ -74,8 +78,22 @@ def propose_mapping(readable: Sequence[Member], settings: Settings) -> list[Prop
         if offers:
             score, best = max(offers, key=lambda offer: offer[0])
             if score >= (0.5 if layout.required else 1.0):
-                proposed.append(best)
+                alike = {offer.file for _, offer in offers if offer.columns == best.columns}
+                others = {heading.member.file_name for heading in headings} - alike
+                proposed.append(replace(best, file=_pattern(best.file, alike, others)))
     return proposed
+
+
+def _pattern(file: str, alike: set[str], others: set[str]) -> str:
+    """What takes in every file of the same columns (visits_2024.csv, visits_2025.csv: visits_*.csv) and no other; else the one file."""
+    names = sorted(alike)
+    start = commonprefix(names)
+    end = commonprefix([name[len(start) :][::-1] for name in names])[::-1].lstrip(digits)
+    start = start.rstrip(digits)
+    pattern = f"{glob.escape(start)}*{glob.escape(end)}"
+    telling = start or not end.startswith(".")
+    taken = [name for name in others if fnmatch.fnmatch(name.lower(), pattern.lower())]
+    return pattern if len(names) > 1 and telling and not taken else glob.escape(file)
 
 
 def _offer(layout: FileLayout, heading: Heading, settings: Settings) -> tuple[float, ProposedFile] | None:
