@@ -350,6 +350,32 @@ def test_a_flat_extract_is_read_through_the_mapping(tmp_path: Path) -> None:
         ]
 
 
+def test_what_no_table_takes_from_a_flat_file_is_told_once(tmp_path: Path) -> None:
+    """A column that diagnoses take is used, though stays have none of it; files of the same columns are named together."""
+    folder = tmp_path / "x"
+    folder.mkdir()
+    flat = STAYS.assign(DX1="I50.33", birth_date="1945-03-01", sex="F", ward="7")
+    for year in range(2021, 2026):
+        flat[:8].assign(stay_id=[f"{year}-{n}" for n in range(8)]).to_csv(folder / f"visits_{year}.csv", index=False)
+    mapping = {
+        "stays": {"file": "visits*.csv"},
+        "diagnoses": {"file": "visits*.csv", "code": "DX{n}"},
+        "persons": {"file": "visits*.csv"},
+        "enrollment": {"file": "elig_*.txt"},
+    }
+    with open_warehouse(None, Settings()) as warehouse:
+        loaded = load_extract(warehouse, Settings(data=folder, mapping=mapping), REFERENCE)
+    assert [note for note in loaded.notes if "not used" in note] == [
+        "visits_2021.csv, visits_2022.csv, visits_2023.csv and 2 more: columns not used: ward"
+    ]
+    assert 'hrrp.toml, [mapping.enrollment]: no file is named "elig_*.txt", so enrollment is missing' in loaded.notes
+
+
+def test_a_pattern_of_the_mapping_that_no_file_fits_is_told(tmp_path: Path) -> None:
+    message = refused(write(tmp_path / "x"), mapping={"stays": {"file": "visits_*.csv"}})
+    assert 'stays ("visits_*.csv" in hrrp.toml) not found. Files seen: diagnoses.csv' in message
+
+
 def test_a_mapping_to_a_heading_that_is_not_there_is_told(tmp_path: Path) -> None:
     message = refused(write(tmp_path / "x"), mapping={"stays": {"ccn": "Provider"}})
     assert 'hrrp.toml maps ccn to "Provider", which is not among the headings' in message

@@ -174,16 +174,17 @@ def _load_canonical(warehouse: Warehouse, place: Path, readable: Sequence[Member
         for position, name in enumerate(names):
             # A flat file that serves several tables is accounted for once in each.
             by_file[name].append(replace(member, name=f"{member.name}{PART}{name}") if position else member)
-    _refuse_missing_files(place, by_file, loaded.left_aside)
+    _refuse_missing_files(place, by_file, loaded.left_aside, settings.mapping)
     for name, members in by_file.items():
         _refuse_same_file_twice(name, members)
     plans: dict[str, list[tuple[Heading, Match]]] = {}
     sentences: list[str] = []
     for name, members in by_file.items():
         mapping = _columns_of(settings.mapping.get(name, {}))
-        plans[name], found = _plan(CANONICAL[name], members, mapping, loaded)
+        plans[name], found = _plan(CANONICAL[name], members, mapping)
         sentences += found
     refuse(sentences)
+    loaded.notes += _unmatched_patterns(by_file, settings.mapping) + _unused_columns(plans)
     for name, plan in plans.items():
         layout = CANONICAL[name]
         make_table(warehouse, f"intake.{name}", layout.column_names)
@@ -246,7 +247,7 @@ def _read_numbered(warehouse: Warehouse, name: str, heading: Heading, found: Mat
 
 
 def _plan(
-    layout: FileLayout, members: Sequence[Member], mapping: Mapping[str, str], loaded: LoadedExtract
+    layout: FileLayout, members: Sequence[Member], mapping: Mapping[str, str]
 ) -> tuple[list[tuple[Heading, Match]], list[str]]:
     """How each file of a table is read, and what is wrong with its headings."""
     plan, sentences = [], []
@@ -255,20 +256,53 @@ def _plan(
         found = match(layout, heading.names, mapping)
         sentences += faults(layout, heading, found)
         plan.append((heading, found))
-        if found.ignored and found.is_complete:
-            loaded.notes.append(f"{member.name}: columns not used: {shown(found.ignored)}")
     return plan, sentences
 
 
-def _refuse_missing_files(place: Path, by_file: Mapping[str, Sequence[Member]], left_aside: Sequence[str]) -> None:
+def _unused_columns(plans: Mapping[str, list[tuple[Heading, Match]]]) -> list[str]:
+    """Notes of the columns that no table takes from a file; files with the same ones are named together."""
+    unused: dict[str, list[str]] = {}
+    for heading, found in (each for plan in plans.values() for each in plan):
+        file = heading.member.name.split(PART)[0]
+        unused[file] = [column for column in unused.get(file, found.ignored) if column in found.ignored]
+    files: dict[tuple[str, ...], list[str]] = {}
+    for file, columns in unused.items():
+        files.setdefault(tuple(columns), []).append(file)
+    return [
+        f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: columns not used: {shown(columns)}"
+        for columns, names in files.items()
+        if columns
+    ]
+
+
+def _unmatched_patterns(by_file: Mapping[str, Sequence[Member]], mapping: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Notes of the mapping's patterns that no file's name fits: the table then counts as missing."""
+    return [
+        f'hrrp.toml, [mapping.{name}]: no file is named "{columns["file"]}", so {name} is missing'
+        for name, columns in mapping.items()
+        if "file" in columns and not by_file[name]
+    ]
+
+
+def _refuse_missing_files(
+    place: Path,
+    by_file: Mapping[str, Sequence[Member]],
+    left_aside: Sequence[str],
+    mapping: Mapping[str, Mapping[str, str]],
+) -> None:
     missing = [name for name, members in by_file.items() if CANONICAL[name].required and not members]
     if missing:
         seen = sorted({member.name for members in by_file.values() for member in members} | set(left_aside))
         raise InputContractError(
-            f"{place}: {', '.join(f'{name}.csv (or .parquet)' for name in missing)} not found. "
+            f"{place}: {', '.join(_name_expected(name, mapping) for name in missing)} not found. "
             f"Files seen: {', '.join(seen[:20]) or 'none'}{' and more' if len(seen) > 20 else ''}. "
             'Add the file, or name yours in hrrp.toml ([mapping.<file>] file = "pattern").'
         )
+
+
+def _name_expected(name: str, mapping: Mapping[str, Mapping[str, str]]) -> str:
+    pattern = mapping.get(name, {}).get("file")
+    return f'{name} ("{pattern}" in hrrp.toml)' if pattern else f"{name}.csv (or .parquet)"
 
 
 def _refuse_same_file_twice(name: str, members: Sequence[Member]) -> None:

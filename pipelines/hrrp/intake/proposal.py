@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from os.path import commonprefix
+from itertools import takewhile
 from string import digits
 
 from hrrp.errors import InputContractError
@@ -87,13 +87,19 @@ def propose_mapping(readable: Sequence[Member], settings: Settings) -> list[Prop
 def _pattern(file: str, alike: set[str], others: set[str]) -> str:
     """What takes in every file of the same columns (visits_2024.csv, visits_2025.csv: visits_*.csv) and no other; else the one file."""
     names = sorted(alike)
-    start = commonprefix(names)
-    end = commonprefix([name[len(start) :][::-1] for name in names])[::-1].lstrip(digits)
+    start = _beginning(names)
+    end = _beginning([name[len(start) :][::-1] for name in names])[::-1].lstrip(digits)
     start = start.rstrip(digits)
     pattern = f"{glob.escape(start)}*{glob.escape(end)}"
     telling = start or not end.startswith(".")
     taken = [name for name in others if fnmatch.fnmatch(name.lower(), pattern.lower())]
     return pattern if len(names) > 1 and telling and not taken else glob.escape(file)
+
+
+def _beginning(names: Sequence[str]) -> str:
+    """The signs that all names begin with."""
+    same = takewhile(lambda signs: len(set(signs)) == 1, zip(*names, strict=False))
+    return "".join(signs[0] for signs in same)
 
 
 def _offer(layout: FileLayout, heading: Heading, settings: Settings) -> tuple[float, ProposedFile] | None:
