@@ -26,10 +26,7 @@ form_faults as (
             when birth_date is null and regexp_full_match(birth_text, '[0-9]{4}-[0-9]{2}-[0-9]{2}.*')
                 then ['birth_date', 'impossible date', 'not a date']
             when birth_date is null then ['birth_date', 'text', 'not a date']
-            when
-                death_text is not null
-                and death_date is null
-                and regexp_full_match(death_text, '[0-9]{4}-[0-9]{2}-[0-9]{2}.*')
+            when death_date is null and regexp_full_match(death_text, '[0-9]{4}-[0-9]{2}-[0-9]{2}.*')
                 then ['death_date', 'impossible date', 'not a date']
             when death_text is not null and death_date is null
                 then ['death_date', 'text', 'not a date']

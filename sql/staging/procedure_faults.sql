@@ -32,10 +32,7 @@ records as not materialized (
                 then ['code', 'too short', 'not a procedure code']
             when not regexp_full_match(code, '[0-9A-Z]+')
                 then ['code', 'text', 'not a procedure code']
-            when
-                date_text is not null
-                and procedure_date is null
-                and regexp_full_match(date_text, '[0-9]{4}-[0-9]{2}-[0-9]{2}.*')
+            when procedure_date is null and regexp_full_match(date_text, '[0-9]{4}-[0-9]{2}-[0-9]{2}.*')
                 then ['procedure_date', 'impossible date', 'not a date']
             when date_text is not null and procedure_date is null
                 then ['procedure_date', 'text', 'not a date']
@@ -43,27 +40,38 @@ records as not materialized (
     from typed
 ),
 
+-- The stays that could not be used, and whether that is only because they stand there already.
+rejected_stays as (
+    select
+        stay_id,
+        bool_and(reason = 'duplicate') as is_repeated
+    from staging.stay_faults
+    group by stay_id
+),
+
+form_faults as materialized (
+    select
+        source_file,
+        row_number,
+        fault
+    from records
+    where fault is not null
+),
+
 -- A procedure of a stay that is not in the file, or of a stay that could not be used, belongs to nothing.
-stay_faults as (
+stay_faults as materialized (
     select
         typed.source_file,
         typed.row_number,
         case
-            when stay_faults.reason is null then 'stay not in stays'
-            when stay_faults.reason = 'duplicate' then 'duplicate'
+            when rejected_stays.is_repeated is null then 'stay not in stays'
+            when rejected_stays.is_repeated then 'duplicate'
             else 'stay rejected'
         end as reason
     from typed
     anti join staging.stays using (stay_id)
-    left join (
-        select
-            stay_id,
-            min(reason) as reason
-        from staging.stay_faults
-        where stay_id is not null
-        group by stay_id
-    ) as stay_faults using (stay_id)
-    where typed.stay_id is not null
+    anti join form_faults using (source_file, row_number)
+    left join rejected_stays using (stay_id)
 ),
 
 repeated as (
@@ -77,43 +85,29 @@ repeated as (
             partition by stay_id, sequence, code, procedure_date
             order by source_file, row_number
         ) > 1
-),
-
-faults as (
-    select
-        source_file,
-        row_number,
-        fault[1] as column_name,
-        fault[2] as value_class,
-        fault[3] as reason,
-        1 as position
-    from records
-    where fault is not null
-    union all
-    select
-        source_file,
-        row_number,
-        'stay_id' as column_name,
-        'unknown code' as value_class,
-        reason,
-        2 as position
-    from stay_faults
-    union all
-    select
-        source_file,
-        row_number,
-        'sequence' as column_name,
-        'copy' as value_class,
-        'duplicate' as reason,
-        3 as position
-    from repeated
 )
 
 select
     source_file,
     row_number,
-    arg_min(column_name, position) as column_name,
-    arg_min(value_class, position) as value_class,
-    arg_min(reason, position) as reason
-from faults
-group by source_file, row_number
+    fault[1] as column_name,
+    fault[2] as value_class,
+    fault[3] as reason
+from form_faults
+union all
+select
+    source_file,
+    row_number,
+    'stay_id' as column_name,
+    'unknown code' as value_class,
+    reason
+from stay_faults
+union all
+select
+    source_file,
+    row_number,
+    'sequence' as column_name,
+    'copy' as value_class,
+    'duplicate' as reason
+from repeated
+anti join stay_faults using (source_file, row_number)

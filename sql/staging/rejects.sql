@@ -7,15 +7,9 @@ with
 structural as (
     select
         structural_rejects.*,
-        files.canonical_file
+        source_files.canonical_file
     from intake.structural_rejects
-    left join (
-        select
-            source_file,
-            min(canonical_file) as canonical_file
-        from intake.source_files
-        group by source_file
-    ) as files using (source_file)
+    left join intake.source_files using (source_file)
 )
 
 select

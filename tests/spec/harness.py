@@ -136,20 +136,23 @@ def _load_intake(
     unknown = set(tables) - set(CANONICAL)
     if unknown:
         raise ValueError(f"no such file in the canonical extract: {sorted(unknown)}")
-    files, inputs = [], []
+    files, inputs, rejects = [], [], []
     for name, layout in CANONICAL.items():
         given = tables.get(name, ())
         columns = layout.column_names
         for row in given:
-            if set(row) - set(columns) - {"source_file"}:
+            if set(row) - set(columns) - {"source_file", "reject"}:
                 raise ValueError(f"{name} has no column {sorted(set(row) - set(columns))}")
         texts = {column: [_text(row.get(column)) for row in given] for column in columns}
         frame = pd.DataFrame(texts, dtype=object)
         # A row may name its file; each file's records are numbered on their own.
         frame["source_file"] = [row.get("source_file", f"{name}.csv") for row in given]
         frame["row_number"] = frame.groupby("source_file").cumcount() + 2
+        frame["reason"] = pd.Series([row.get("reject") for row in given], dtype=object)
+        broken = frame["reason"].notna()
+        rejects.append(frame.loc[broken, ["source_file", "row_number", "reason"]])
         kinds = {**dict.fromkeys(columns, "varchar"), "source_file": "varchar", "row_number": "bigint"}
-        warehouse.write(f"intake.{name}", frame, kinds)
+        warehouse.write(f"intake.{name}", frame.loc[~broken, list(kinds)], kinds)
         for file, rows_read in Counter(frame["source_file"]).items():
             files.append({"source_file": file, "canonical_file": name, "rows_read": rows_read})
         if not layout.required:
@@ -159,12 +162,13 @@ def _load_intake(
                 filled = any(value is not None for value in texts[column.name])
                 named = any(column.name in row for row in given)
                 inputs.append({"input": f"{name}.{column.name}", "present": filled or (named and column.null_is_value)})
-    _write_run(warehouse, files, inputs, tables, program_years, as_of, extract_end)
+    _write_run(warehouse, files, pd.concat(rejects), inputs, tables, program_years, as_of, extract_end)
 
 
 def _write_run(
     warehouse: Warehouse,
     files: list[dict[str, Any]],
+    rejects: pd.DataFrame,
     inputs: list[dict[str, Any]],
     tables: Mapping[str, Rows],
     program_years: Sequence[int],
@@ -187,7 +191,7 @@ def _write_run(
         "value_class": "varchar",
         "reason": "varchar",
     }
-    warehouse.write("intake.structural_rejects", pd.DataFrame(), kinds)
+    warehouse.write("intake.structural_rejects", rejects.assign(value_class="record"), kinds)
     warehouse.write("intake.inputs", pd.DataFrame(inputs), {"input": "varchar", "present": "boolean"})
     ends = [_as_date(row.get("discharge_date")) for row in tables.get("stays", ())]
     known = [end for end in ends if end is not None]

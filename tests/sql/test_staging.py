@@ -156,22 +156,28 @@ def test_stays_that_repeat_others() -> None:
         {**GOOD_STAY, "stay_id": "s2"},
         {**GOOD_STAY, **other_dates},
         {**GOOD_STAY, **other_dates, "stay_id": "s3"},
+        {**GOOD_STAY, "stay_id": "s4"},
+        {**GOOD_STAY, "stay_id": "s4", "discharge_status": ""},
     ]
-    diagnoses = [
-        GOOD_DIAGNOSIS,
-        {**GOOD_DIAGNOSIS, "stay_id": "s2"},
-        {**GOOD_DIAGNOSIS, "stay_id": "s9"},
-        {**GOOD_DIAGNOSIS, "stay_id": "s3"},
+    diagnoses = [{**GOOD_DIAGNOSIS, "stay_id": name} for name in ("s1", "s2", "s9", "s3", "s3", "s4")]
+    procedures = [{"stay_id": name, "sequence": 1, "code": "0SRC0J9"} for name in ("s1", "s2", "s9", "s3", "s3", "s4")]
+    warehouse, rejects = staged(stays=stays, diagnoses=diagnoses, procedures=procedures)
+    of_the_stay = [
+        (3, "stay_id", "unknown code", "duplicate"),
+        (4, "stay_id", "unknown code", "stay not in stays"),
+        (5, "stay_id", "unknown code", "duplicate"),
+        (6, "stay_id", "unknown code", "duplicate"),
+        (7, "stay_id", "unknown code", "stay rejected"),  # not all of s4's records are copies
     ]
-    warehouse, rejects = staged(stays=stays, diagnoses=diagnoses)
     assert rejects == [
-        ("diagnoses", 3, "stay_id", "unknown code", "duplicate"),
-        ("diagnoses", 4, "stay_id", "unknown code", "stay not in stays"),
-        ("diagnoses", 5, "stay_id", "unknown code", "duplicate"),
+        *(("diagnoses", *fault) for fault in of_the_stay),
+        *(("procedures", *fault) for fault in of_the_stay),
         ("stays", 3, "admit_date", "copy", "duplicate"),
         ("stays", 4, "admit_date", "copy", "duplicate"),
         ("stays", 5, "stay_id", "copy", "stay_id of another stay"),
         ("stays", 6, "admit_date", "copy", "duplicate"),
+        ("stays", 7, "admit_date", "copy", "duplicate"),
+        ("stays", 8, "discharge_status", "blank", "missing"),
     ]
     assert warehouse.rows("select stay_id, discharge_status from staging.stays") == [("s1", "01")]
 
@@ -195,6 +201,7 @@ DIAGNOSIS_FAULTS: Faults = [
     ({"sequence": None}, ("sequence", "blank", "missing")),
     ({"sequence": "first"}, ("sequence", "text", "not a number")),
     ({"sequence": 0}, ("sequence", "number out of range", "not a place")),
+    ({"sequence": "-1"}, ("sequence", "number out of range", "not a place")),
     ({"code": ""}, ("code", "blank", "missing")),
     ({"code": "E1"}, ("code", "too short", "not a diagnosis code")),
     ({"code": "E11.99999"}, ("code", "too long", "not a diagnosis code")),
@@ -222,9 +229,13 @@ def test_long_lists_of_diagnoses_are_told_apart() -> None:
 
 
 PROCEDURE_FAULTS: Faults = [
+    ({"stay_id": ""}, ("stay_id", "blank", "missing")),
     ({"sequence": "x"}, ("sequence", "text", "not a number")),
     ({"sequence": "-1"}, ("sequence", "number out of range", "not a place")),
+    ({"sequence": 0}, ("sequence", "number out of range", "not a place")),
     ({"sequence": ""}, ("sequence", "blank", "missing")),
+    ({"code": ""}, ("code", "blank", "missing")),
+    ({"code": "0S"}, ("code", "too short", "not a procedure code")),
     ({"code": "0SRC0J99"}, ("code", "too long", "not a procedure code")),
     ({"code": "0SR-0J9"}, ("code", "text", "not a procedure code")),
     ({"procedure_date": "2025-02-31"}, ("procedure_date", "impossible date", "not a date")),
@@ -239,6 +250,29 @@ def test_faults_of_procedures() -> None:
     warehouse, rejects = staged(procedures=[good, *bad])
     assert rejects == expected("procedures", PROCEDURE_FAULTS)
     assert warehouse.count("staging.procedures") == 1
+
+
+def test_procedures_that_differ_in_one_thing_are_no_copies() -> None:
+    """Of each line that stands there twice one is kept, whatever stands beside it: a procedure done twice on one day has two lines."""
+    good = {"stay_id": "s1", "sequence": 1, "code": "0SRC0J9", "procedure_date": "2025-03-01"}
+    changes: Rows = [{}, {"sequence": 2}, {"code": "0SRD0J9"}, {"procedure_date": "2025-03-02"}, {"procedure_date": ""}]
+    lines = [{**good, **change} for change in changes]
+    warehouse, rejects = staged(procedures=[*lines, *lines])
+    assert rejects == [("procedures", record, "sequence", "copy", "duplicate") for record in range(7, 12)]
+    assert warehouse.count("staging.procedures") == 5
+
+
+def test_a_faulty_record_takes_no_place() -> None:
+    """The good record after it does, whether they are of one place, one line or one month."""
+    diagnoses = [{**GOOD_DIAGNOSIS, "poa": "?"}, GOOD_DIAGNOSIS]
+    line = {"stay_id": "s1", "sequence": 1, "code": "0SRC0J9"}
+    procedures = [{**line, "procedure_date": "soon"}, line]
+    _, rejects = staged(diagnoses=diagnoses, procedures=procedures, enrollment=[{**MONTH, "ma": "x"}, MONTH])
+    assert [(name, record, reason) for name, record, _, _, reason in rejects] == [
+        ("diagnoses", 2, "no such indicator"),
+        ("enrollment", 2, "not true or false"),
+        ("procedures", 2, "not a date"),
+    ]
 
 
 PERSON_FAULTS: Faults = [
@@ -487,6 +521,19 @@ def test_a_fault_in_one_file_is_none_of_another_files_record_of_that_number() ->
     ]
 
 
+def test_records_that_could_not_be_taken_apart_are_counted() -> None:
+    stays = [GOOD_STAY, {"reject": "too few fields"}, GOOD_STAY]
+    warehouse, rejects = staged(stays=stays)
+    assert rejects == [
+        ("stays", 3, None, "record", "too few fields"),
+        ("stays", 4, "admit_date", "copy", "duplicate"),
+    ]
+    query = (
+        "select canonical_file, rows_read, rows_kept, rows_rejected, duplicates from staging.row_accounting order by 1"
+    )
+    assert warehouse.rows(query) == [("diagnoses", 1, 1, 0, 0), ("persons", 1, 1, 0, 0), ("stays", 3, 1, 2, 1)]
+
+
 def test_a_key_leads_back_to_file_and_record() -> None:
     """The key of a record is its file's number, in the order of the files' names, times 2^40 plus its own number there."""
     for name in ("diagnoses", "procedures", "history_diagnoses", "history_procedures", "persons"):
@@ -534,9 +581,10 @@ def test_overlapping_stays_are_walked_through_in_order() -> None:
     assert [name for (name,) in warehouse.rows("select stay_id from staging.stays order by stay_key")] == list("adefg")
 
 
-def test_a_stay_overlaps_the_last_of_several_at_one_hospital() -> None:
-    """Two stays of one hospital may overlap; a stay elsewhere within the second of them cannot be used."""
-    days = {"a": ("360001", "01", "05"), "b": ("360001", "03", "09"), "c": ("360002", "07", "08")}
+@pytest.mark.parametrize("second", [("360001", "03", "09"), ("360002", "05", "09")], ids=["same hospital", "transfer"])
+def test_a_stay_is_laid_beside_every_stay_that_was_kept(second: tuple[str, str, str]) -> None:
+    """Two stays of one hospital may overlap, and a transfer begins on the last day; a stay elsewhere within the second is out."""
+    days = {"a": ("360001", "01", "05"), "b": second, "c": ("360003", "07", "08")}
     stays = [
         {
             **GOOD_STAY,
@@ -548,9 +596,7 @@ def test_a_stay_overlaps_the_last_of_several_at_one_hospital() -> None:
         for name, (ccn, first, last) in days.items()
     ]
     _, rejects = staged(stays=stays, diagnoses=[])
-    assert rejects == [
-        ("stays", 4, "admit_date", "impossible date", "overlaps an earlier stay at another hospital"),
-    ]
+    assert rejects == [("stays", 4, "admit_date", "impossible date", "overlaps an earlier stay at another hospital")]
 
 
 def test_a_record_under_the_id_of_another_stay_overlaps_nothing() -> None:
