@@ -7,7 +7,11 @@ precision; sums over a hospital's stays are added in tiles, sums over hospitals 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,15 +19,15 @@ from numpy.typing import NDArray
 
 from hrrp.model.compiled import compiled, progress_line
 from hrrp.model.likelihood import LAPLACE
-from hrrp.model.packing import PackedStays
+from hrrp.model.packing import HospitalBlock, PackedStays
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
 # Most replicates side by side. The kernel is told the number at run time: a loop of a length known to the compiler is
 # unrolled to scalar code, one of unknown length becomes vector code.
-LANES = 128
-VECTOR = 16
+LANES = 192
+VECTOR = 32
 MODE_STEPS = 6
 MODE_TOLERANCE = np.float32(3e-4)  # of a Newton step: the mode is then right to its square, the precision of the sums
 ONE, HALF = np.float32(1.0), np.float32(0.5)
@@ -33,93 +37,127 @@ E2, E3, E4, E5, E6 = (np.float32(1.0 / f) for f in (2, 6, 24, 120, 720))
 _ready = False
 
 
-def score_pass(
-    stays: PackedStays,
-    parameters: Floats,
-    t: Floats,
-    multiplicity: NDArray[np.uint8],
-    effect: Singles,
-    S: Singles,
-    T: Singles,
-    R: Singles,
-    method: int,
-) -> Floats:
-    """Score of the coefficients of every replicate (replicates, p). `effect`, S, T and R (hospitals, replicates) are
-    brought up to date in place where a hospital was drawn."""
-    none = np.empty((0, 0), dtype=np.float32)
-    parts = _over_blocks(stays, parameters, t, multiplicity, effect, S, T, R, none, none, none, method, False)
-    return np.asarray(np.sum(parts, axis=0))
+@dataclass(frozen=True)
+class HospitalSums:
+    """Each hospital's own sums at the full fit: `information` (hospitals, p (p + 1) / 2), the lower triangle of sum w x
+    x' row by row, and the score of the coefficients (hospitals, p)."""
+
+    information: Singles
+    score: Floats
 
 
-def ratio_pass(
-    stays: PackedStays,
-    parameters: Floats,
-    t: Floats,
-    multiplicity: NDArray[np.uint8],
-    effect: Singles,
-    shifts: Singles,
-    leverage: Singles,
-) -> Singles:
-    """Predicted over expected with every effect at its mode plus `shifts` prediction standard errors (hospitals,
-    replicates)."""
-    ratio = np.full(effect.shape, np.nan, dtype=np.float32)
-    _over_blocks(stays, parameters, t, multiplicity, effect, effect, effect, effect, shifts, leverage, ratio, 0, True)
-    return ratio
+@dataclass(frozen=True)
+class Ratios:
+    """Predicted over expected (hospitals, replicates), and the derivatives of the logarithms of predicted (where its
+    effect is) and expected (without an effect) with respect to a shift of all linear predictors. NaN where not drawn."""
+
+    ratio: Singles
+    predicted_slope: Singles
+    expected_slope: Singles
 
 
-def _over_blocks(
-    stays: PackedStays,
-    parameters: Floats,
-    t: Floats,
-    multiplicity: NDArray[np.uint8],
-    effect: Singles,
-    S: Singles,
-    T: Singles,
-    R: Singles,
-    shifts: Singles,
-    leverage: Singles,
-    ratio: Singles,
-    method: int,
-    final: bool,
-) -> list[Floats]:
+def hospital_sums(
+    stays: PackedStays, coefficients: Floats, effect: Floats, T: Floats, D: Floats, method: int
+) -> HospitalSums:
+    """What every hospital adds to information and score at the full fit. T and D as in `likelihood`."""
     _compile()
-    coefficients = np.ascontiguousarray(parameters, dtype=np.float32)
-    single_t = t.astype(np.float32)
-    positions, counts = set_bits(stays.bits)
-    edges = np.cumsum([0] + [block.hospitals for block in stays.blocks])
+    p = stays.p
+    found = HospitalSums(np.zeros((stays.hospitals, p * (p + 1) // 2), np.float32), np.zeros((stays.hospitals, p)))
+    intercept, slopes, table = stays.parts(coefficients)
 
-    def over(k: int) -> Any:
-        here = slice(edges[k], edges[k + 1])
-        block = stays.blocks[k]
-        return _pass(
+    def over(block: HospitalBlock, here: slice) -> None:
+        _sums_of_hospitals(
             block.offsets,
             block.codes,
-            block.numbers.astype(np.float32),
+            block.numbers,
             block.outcome,
-            positions,
-            counts,
+            *set_bits(stays.bits),
             stays.bits,
-            coefficients,
-            single_t,
-            multiplicity[here],
+            intercept,
+            slopes,
+            table,
             effect[here],
-            S[here],
             T[here],
-            R[here],
-            shifts[here],
-            leverage[here],
-            ratio[here],
+            D[here],
             method,
-            final,
-            LANES,
+            found.information[here],
+            found.score[here],
         )
 
-    if len(stays.blocks) == 1:
-        return [over(0)]
-    with ThreadPoolExecutor(len(stays.blocks)) as pool:
-        return list(pool.map(over, range(len(stays.blocks))))
+    _over_blocks(stays, over)
+    return found
 
 
+def replicates_pass(
+    stays: PackedStays,
+    parameters: Floats,
+    t: Floats,
+    multiplicity: NDArray[np.uint8],
+    effect: Singles,
+    S: Singles,
+    T: Singles,
+    R: Singles,
+    method: int,
+    shifts: Singles | None = None,
+    leverage: Singles | None = None,
+) -> tuple[Floats, Ratios | None]:
+    """Score of the coefficients of every replicate (replicates, p). `effect`, S, T and R (hospitals, replicates) are
+    brought up to date in place where a hospital was drawn.
+
+    With `shifts`, also the ratios, every effect at its mode plus so many prediction standard errors; `leverage` is x'A_r^-1 x
+    at each hospital's mean x, weighted by w.
+    """
+    _compile()
+    with_ratios = shifts is not None
+    none = np.empty((0, 0), dtype=np.float32)
+    shape = effect.shape if with_ratios else none.shape
+    ratios = Ratios(*(np.full(shape, np.nan, dtype=np.float32) for _ in range(3)))
+    by_coefficient = np.ascontiguousarray(parameters.T, dtype=np.float32)
+    single_t = t.astype(np.float32)
+    shifts, leverage = (none if part is None else part for part in (shifts, leverage))
+
+    def over(block: HospitalBlock, here: slice) -> Floats:
+        return np.asarray(
+            _pass(
+                block.offsets,
+                block.codes,
+                block.numbers.astype(np.float32),
+                block.outcome,
+                *set_bits(stays.bits),
+                stays.bits,
+                by_coefficient,
+                single_t,
+                multiplicity[here],
+                effect[here],
+                S[here],
+                T[here],
+                R[here],
+                method,
+                with_ratios,
+                shifts[here],
+                leverage[here],
+                ratios.ratio[here],
+                ratios.predicted_slope[here],
+                ratios.expected_slope[here],
+                LANES,
+            )
+        )
+
+    score = np.sum(_over_blocks(stays, over), axis=0).T
+    return score, ratios if with_ratios else None
+
+
+def _over_blocks(stays: PackedStays, over: Callable[[HospitalBlock, slice], Any]) -> list[Any]:
+    """`over` of each block and its hospitals, a thread each."""
+    edges = np.cumsum([0] + [block.hospitals for block in stays.blocks])
+    places = [slice(a, b) for a, b in pairwise(edges)]
+    if len(places) == 1:
+        return [over(stays.blocks[0], places[0])]
+    with ThreadPoolExecutor(len(places)) as pool:
+        return list(pool.map(over, stays.blocks, places))
+
+
+@cache
 def set_bits(bits: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """For every value of a group: the places of its set bits (values, bits) and how many there are."""
     positions = np.zeros((1 << bits, bits), dtype=np.uint8)
@@ -135,30 +173,50 @@ def _compile() -> None:
     global _ready
     if _ready:
         return
-    single = np.zeros((1, 1), dtype=np.float32)
-    none = np.empty((0, 0), dtype=np.float32)
-    positions, counts = set_bits(4)
+    single, none = np.zeros((1, 1), dtype=np.float32), np.empty((0, 0), dtype=np.float32)
+    double = np.zeros(1)
+    offsets, codes = np.array([0, 2], dtype=np.int64), np.zeros((2, 1), dtype=np.uint16)
+    numbers, outcome = np.zeros((2, 1)), np.array([0, 1], dtype=np.uint8)
+    bits = 4
     with progress_line("the bootstrap's kernel"):
+        _sums_of_hospitals(
+            offsets,
+            codes,
+            numbers,
+            outcome,
+            *set_bits(bits),
+            bits,
+            0.0,
+            double,
+            np.zeros(1 << bits),
+            double,
+            double,
+            double,
+            0,
+            np.zeros((1, 21), dtype=np.float32),
+            np.zeros((1, 6)),
+        )
         _pass(
-            np.array([0, 2], dtype=np.int64),
-            np.zeros((2, 1), dtype=np.uint16),
-            np.zeros((2, 1), dtype=np.float32),
-            np.array([0, 1], dtype=np.uint8),
-            positions,
-            counts,
-            4,
-            np.zeros((1, 3), dtype=np.float32),
+            offsets,
+            codes,
+            numbers.astype(np.float32),
+            outcome,
+            *set_bits(bits),
+            bits,
+            np.zeros((3, 1), dtype=np.float32),
             np.full(1, 0.1, dtype=np.float32),
             np.ones((1, 1), dtype=np.uint8),
             single,
             single.copy(),
             single.copy(),
             single.copy(),
-            none,
-            none,
-            none,
             0,
             False,
+            none,
+            none,
+            none,
+            none,
+            none,
             LANES,
         )
     _ready = True
@@ -231,6 +289,82 @@ def _modes(lanes, odds, observed, t, u, c, predicted, slope):  # type: ignore[no
 
 
 @compiled()
+def _sums_of_hospitals(  # type: ignore[no-untyped-def]
+    offsets,
+    codes,
+    numbers,
+    outcome,
+    positions,
+    counts,
+    bits,
+    intercept,
+    slopes,
+    table,
+    effect,
+    T,
+    D,
+    method,
+    information,
+    score,
+):
+    """Lower triangles of sum w x x' and the scores, from the columns that are not zero only."""
+    q1 = 1 + numbers.shape[1]
+    size = (1 << bits) - 1
+    columns = np.empty(codes.shape[1] * bits, dtype=np.int64)
+    x = np.ones(q1)
+    for j in range(len(offsets) - 1):
+        c = np.exp(effect[j])
+        for i in range(offsets[j], offsets[j + 1]):
+            eta = intercept
+            there = 0
+            for m in range(q1 - 1):
+                x[1 + m] = numbers[i, m]
+                eta += slopes[m] * x[1 + m]
+            for g in range(codes.shape[1]):
+                eta += table[codes[i, g]]
+                value = codes[i, g] & size
+                for m in range(counts[value]):
+                    columns[there] = q1 + g * bits + positions[value, m]
+                    there += 1
+            q = 1.0 / (1.0 + c * np.exp(eta))
+            w = q * (1.0 - q)
+            row = outcome[i] - (1.0 - q)
+            if method == LAPLACE:
+                row -= 0.5 * D[j] * (w * (2.0 * q - 1.0) - T[j] * D[j] * w)
+            for a in range(q1):
+                score[j, a] += row * x[a]
+                for b in range(a + 1):
+                    information[j, a * (a + 1) // 2 + b] += w * x[a] * x[b]
+            for a in range(there):
+                column = columns[a]
+                score[j, column] += row
+                first = column * (column + 1) // 2
+                for b in range(q1):
+                    information[j, first + b] += w * x[b]
+                for b in range(a + 1):
+                    information[j, first + columns[b]] += w
+
+
+@compiled(inline="always")
+def _ratios(lanes, odds, c, predicted, predicted_slope, expected, expected_slope):  # type: ignore[no-untyped-def]
+    """Sums of p and p (1 - p) where the effects' exponentials are c, and without an effect."""
+    for lane in range(lanes):
+        predicted[lane] = 0
+        predicted_slope[lane] = 0
+        expected[lane] = 0
+        expected_slope[lane] = 0
+    for i in range(len(odds)):
+        for lane in range(lanes):
+            q = ONE / (ONE + odds[i, lane] * c[lane])
+            predicted[lane] += ONE - q
+            predicted_slope[lane] += q * (ONE - q)
+        for lane in range(lanes):
+            q = ONE / (ONE + odds[i, lane])
+            expected[lane] += ONE - q
+            expected_slope[lane] += q * (ONE - q)
+
+
+@compiled()
 def _pass(  # type: ignore[no-untyped-def]
     offsets,
     codes,
@@ -246,34 +380,37 @@ def _pass(  # type: ignore[no-untyped-def]
     S_all,
     T_all,
     R_all,
+    method,
+    with_ratios,
     shifts,
     leverage,
     ratio,
-    method,
-    final,
+    predicted_slope_all,
+    expected_slope_all,
     most_lanes,
 ):
     hospitals, replicates = multiplicity.shape
-    p = coefficients.shape[1]
+    p = len(coefficients)
     q1 = 1 + numbers.shape[1]
     largest = 0
     for j in range(hospitals):
         largest = max(largest, offsets[j + 1] - offsets[j])
-    score = np.zeros((0 if final else replicates, p))
+    score = np.zeros((p, replicates))
     start = np.empty(largest + 1, dtype=np.int64)
     columns = np.empty(largest * codes.shape[1] * bits, dtype=np.int64)
-    odds_all = np.empty((largest, most_lanes), dtype=np.float32)
-    b = np.zeros((p, most_lanes), dtype=np.float32)
-    gained = np.empty((p, most_lanes), dtype=np.float32)
+    odds_all, other_all = np.empty((largest, most_lanes), np.float32), np.empty((largest, most_lanes), np.float32)
+    b, gained = np.zeros((p, most_lanes), np.float32), np.empty((p, most_lanes), np.float32)
     active = np.empty(replicates + most_lanes, dtype=np.int64)
     power = np.empty(most_lanes, dtype=np.int32)
     value, u, c = np.empty(most_lanes, np.float32), np.empty(most_lanes, np.float32), np.empty(most_lanes, np.float32)
-    predicted, t, D = (
+    predicted, S, T = (
         np.empty(most_lanes, np.float32),
         np.empty(most_lanes, np.float32),
         np.empty(most_lanes, np.float32),
     )
-    S, T = np.empty(most_lanes, np.float32), np.empty(most_lanes, np.float32)
+    t, D = np.empty(most_lanes, np.float32), np.empty(most_lanes, np.float32)
+    predicted_slope, expected = np.empty(most_lanes, np.float32), np.empty(most_lanes, np.float32)
+    expected_slope = np.empty(most_lanes, np.float32)
 
     for j in range(hospitals):
         drawn = 0
@@ -296,7 +433,7 @@ def _pass(  # type: ignore[no-untyped-def]
         observed = np.float32(0)
         for i in range(n):
             observed += np.float32(outcome[a + i])
-        odds = odds_all[:n]
+        odds, other = odds_all[:n], other_all[:n]
 
         for first in range(0, drawn, lanes):
             used = min(lanes, drawn - first)
@@ -304,8 +441,9 @@ def _pass(  # type: ignore[no-untyped-def]
                 r = active[first + lane]
                 t[lane] = t_all[r]
                 u[lane] = effect[j, r]
-                for m in range(p):
-                    b[m, lane] = coefficients[r, m]
+            for m in range(p):
+                for lane in range(lanes):
+                    b[m, lane] = coefficients[m, active[first + lane]]
             _odds(lanes, start, columns, x, b, value, power, odds)
             _modes(lanes, odds, observed, t, u, c, predicted, S)
             for lane in range(lanes):
@@ -320,26 +458,27 @@ def _pass(  # type: ignore[no-untyped-def]
                     T[lane] += w * (q + q - ONE)
                     predicted[lane] += ONE - q
                     value[lane] = q
-                if not final:
-                    for lane in range(lanes):
-                        odds[i, lane] = value[lane]  # from here on 1 - p in place of the odds
+                for lane in range(lanes):
+                    other[i, lane] = value[lane]  # 1 - p
             for lane in range(lanes):
                 D[lane] = t[lane] / (ONE + t[lane] * S[lane])
-            if final:
-                # Expected in T, predicted at the shifted effect in S.
+            for lane in range(used):
+                r = active[first + lane]
+                effect[j, r] = u[lane]
+                S_all[j, r] = S[lane]
+                T_all[j, r] = T[lane]
+                R_all[j, r] = observed - predicted[lane]
+            if with_ratios:
                 for lane in range(lanes):
                     r = active[first + lane]
                     weight = S[lane] * D[lane]
                     c[lane] = np.exp(u[lane] + shifts[j, r] * np.sqrt(D[lane] + weight * weight * leverage[j, r]))
-                    S[lane] = 0
-                    T[lane] = 0
-                for i in range(n):
-                    for lane in range(lanes):
-                        S[lane] += ONE - ONE / (ONE + odds[i, lane] * c[lane])
-                        T[lane] += ONE - ONE / (ONE + odds[i, lane])
+                _ratios(lanes, odds, c, predicted, predicted_slope, expected, expected_slope)
                 for lane in range(used):
-                    ratio[j, active[first + lane]] = S[lane] / T[lane]
-                continue
+                    r = active[first + lane]
+                    ratio[j, r] = predicted[lane] / expected[lane]
+                    predicted_slope_all[j, r] = predicted_slope[lane] / predicted[lane]
+                    expected_slope_all[j, r] = expected_slope[lane] / expected[lane]
             for m in range(p):
                 for lane in range(lanes):
                     gained[m, lane] = 0
@@ -347,11 +486,11 @@ def _pass(  # type: ignore[no-untyped-def]
                 y = np.float32(outcome[a + i]) - ONE
                 if method == LAPLACE:
                     for lane in range(lanes):
-                        q = odds[i, lane]
+                        q = other[i, lane]
                         value[lane] = y + q - HALF * D[lane] * q * (ONE - q) * (q + q - ONE - T[lane] * D[lane])
                 else:
                     for lane in range(lanes):
-                        value[lane] = y + odds[i, lane]
+                        value[lane] = y + other[i, lane]
                 for lane in range(lanes):
                     gained[0, lane] += value[lane]
                 for m in range(q1 - 1):
@@ -362,13 +501,8 @@ def _pass(  # type: ignore[no-untyped-def]
                     column = columns[k]
                     for lane in range(lanes):
                         gained[column, lane] += value[lane]
-            for lane in range(used):
-                r = active[first + lane]
-                effect[j, r] = u[lane]
-                S_all[j, r] = S[lane]
-                T_all[j, r] = T[lane]
-                R_all[j, r] = observed - predicted[lane]
-                times = multiplicity[j, r]
-                for m in range(p):
-                    score[r, m] += times * gained[m, lane]
+            for m in range(p):
+                for lane in range(used):
+                    r = active[first + lane]
+                    score[m, r] += multiplicity[j, r] * gained[m, lane]
     return score
