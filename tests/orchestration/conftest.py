@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import dagster as dg
+
+# Imported once for all runs of these tests; else each of them starts a process that does.
+import great_expectations  # noqa: F401
 import pandas as pd
 import pytest
 

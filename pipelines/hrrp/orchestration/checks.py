@@ -12,7 +12,7 @@ import dagster as dg
 from hrrp.errors import InputContractError
 from hrrp.orchestration.assets import WRITER_POOL, Extract, asset_key, guarded
 from hrrp.orchestration.resources import Site
-from hrrp.quality import SUITES, Rule, validate
+from hrrp.quality import SUITES, Rule
 from hrrp.settings import sample_dir
 from hrrp.warehouse import Warehouse, open_warehouse
 
@@ -55,7 +55,7 @@ def _suite_check(table: str, rules: tuple[Rule, ...]) -> dg.AssetChecksDefinitio
     )
     def suite(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         site: Site = context.resources.site
-        results = guarded(site, f"checks of {table}", lambda: validate(site.newest(), table, site.settings, rules))
+        results = guarded(site, f"checks of {table}", lambda: site.validate(site.newest(), table, site.settings, rules))
         for result in results:
             yield dg.AssetCheckResult(
                 passed=result.passed,

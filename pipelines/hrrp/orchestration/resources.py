@@ -25,6 +25,7 @@ import dagster as dg
 
 from hrrp.errors import UsageError
 from hrrp.program import Reference
+from hrrp.quality import RuleResult, validate
 from hrrp.settings import Settings, dagster_yaml
 from hrrp.warehouse import Warehouse, open_warehouse
 
@@ -43,6 +44,8 @@ class Site:
         self.as_of = as_of
         self.progress = progress
         self.fault: Exception | None = None
+        # A run in one process lets another one evaluate the suites.
+        self.validate: Callable[..., list[RuleResult]] = validate
         self._locked = False
         self._kept: Warehouse | None = None
         self._keeping: ExitStack | None = None

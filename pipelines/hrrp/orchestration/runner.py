@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from hrrp.errors import QualityError
 from hrrp.orchestration.definitions import build_definitions
 from hrrp.orchestration.resources import Site, prepare_state
-from hrrp.quality import import_ahead
+from hrrp.quality import evaluator
 from hrrp.settings import Settings
 from hrrp.warehouse import open_warehouse
 
@@ -75,10 +75,9 @@ def run_pipeline(
     """
     started = time.monotonic()
     site = Site(settings, as_of=as_of, progress=progress)
-    definitions = build(site)
-    # Great Expectations takes seconds to import; it is ready by the time that the first check runs.
-    threading.Thread(target=import_ahead, daemon=True).start()
-    with site.locked(), _files_kept_open(), instance(settings) as history:
+    with site.locked(), evaluator() as validate, _garbage_left(), _files_kept_open(), instance(settings) as history:
+        site.validate = validate
+        definitions = build(site)
         _close_abandoned(history)
         result = definitions.resolve_job_def("pipeline").execute_in_process(
             instance=history,
@@ -149,6 +148,17 @@ def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=WITHOUT_POOL)) as history:
         yield history
+
+
+@contextmanager
+def _garbage_left() -> Iterator[None]:
+    """Look for circular garbage seldom: Dagster's definitions are a million objects that live as long as the run."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(200_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 class _HistoryConnection(sqlite3.Connection):

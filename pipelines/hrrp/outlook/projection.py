@@ -94,7 +94,8 @@ class AdmissionHistory:
         """Fitted by statsmodels; None where the series is too short, too thin, or cannot be fitted."""
         if self.known_days < LONG_ENOUGH or self.days.size < ENOUGH_ADMISSIONS:
             return None
-        import statsmodels.api as sm
+        from statsmodels.genmod.families import Poisson
+        from statsmodels.genmod.generalized_linear_model import GLM
 
         parts = self.known_days * PARTS_OF_A_YEAR // YEAR
         edges = self.last_known.toordinal() + 1 - np.round(np.arange(parts, -1, -1) * YEAR / PARTS_OF_A_YEAR)
@@ -102,10 +103,10 @@ class AdmissionHistory:
         middle = edges[:-1] + (width - 1.0) / 2.0 - self.last_known.toordinal()
         if np.count_nonzero(counts) < parts // 2:
             return None
-        model = sm.GLM(
+        model = GLM(
             counts,
             _design(middle, middle / YEAR),
-            family=sm.families.Poisson(),
+            family=Poisson(),
             offset=np.log(width.astype(np.float64)),
         )
         fitted = model.fit()
