@@ -1,6 +1,6 @@
 """Does a test fail for every fault of the rules' SQL? Turns each rule off, moves each bound by one, and prints the mutants that survive.
 
-    python tests/mutation/mutate.py                       every table of staging, cohort and risk, and the parameters' defaults
+    python tests/mutation/mutate.py                       every table of staging, cohort, risk and payment, and the parameters' defaults
     python tests/mutation/mutate.py cohort.stays risk.    some tables, or all of a group
     python tests/mutation/mutate.py --part 2/6            one of six parts
     python tests/mutation/mutate.py --again survivors.csv only the mutants named there (a file that --record wrote)

@@ -29,7 +29,7 @@ from hrrp.settings import Settings
 from hrrp.warehouse import SqlStep, Warehouse, open_warehouse
 
 ANSWERS = ("cohort.cohort_flow", "cohort.index_admissions", "cohort.readmissions", "risk.risk_factors")
-GROUPS = ("staging", "cohort", "risk")
+GROUPS = ("staging", "cohort", "risk", "payment")
 LONGEST_SECONDS = 20.0
 OF_THE_HARNESS = {"test_a_replaced_reference_table_comes_back"}  # here a scene keeps its tables
 NOT_A_MUTANT = (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException, duckdb.NotImplementedException)

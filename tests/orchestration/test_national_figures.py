@@ -241,6 +241,21 @@ def test_published_figures_stay_the_default(nation: Nation, copy: Warehouse) -> 
     assert load_settings().national_figures == "published"
 
 
+def test_without_a_peer_group_the_reduction_to_date_is_unknown_and_not_none(nation: Nation, copy: Warehouse) -> None:
+    """With the published medians too: which of the five a hospital is held against is not known."""
+    settings = nation.settings.model_copy(update={"national_figures": "published"})
+    ((ccn,),) = copy.rows(
+        "select ccn from result.hospital_measures where measure = 'HF' and eligible_discharges >= 25 order by err desc limit 1"
+    )
+    copy.execute("update payment.dual_proportions set dual_proportion = null where ccn = $ccn", {"ccn": ccn})
+    measures, penalties = again(copy, settings)
+    own = measures[measures["ccn"] == ccn]
+    enough = own["eligible_discharges"] >= 25
+    assert own.loc[enough, "contribution"].isna().all() and (own.loc[~enough, "contribution"] == 0).all()
+    unknown = penalties.set_index("ccn")["payment_reduction"].isna()
+    assert unknown[ccn] and unknown.sum() == 1
+
+
 def test_own_figures_need_an_own_model() -> None:
     with pytest.raises(UsageError, match=r'national_figures: .*needs reference = "fit"'):
         load_settings(national_figures="fit")

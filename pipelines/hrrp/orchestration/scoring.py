@@ -241,9 +241,8 @@ def hospital_measures(warehouse: Warehouse, settings: Settings, reference: Refer
         share = contributions(err, figures.median, shares, cases, figures.neutrality_modifier) * in_payment
         # Without payments, or without a modifier, a measure above its median has an unknown contribution, not none.
         unknown = above & (np.isnan(shares) | np.isnan(figures.neutrality_modifier))
-        if settings.national_figures == "fit":
-            # Left out of the groups: whether the measure is above its median is unknown.
-            unknown |= (cases >= MINIMUM_CASES) & np.isfinite(err) & np.isnan(figures.median)
+        # Without a peer group, or left out of the groups: whether the measure is above its median is unknown.
+        unknown |= (cases >= MINIMUM_CASES) & np.isfinite(err) & np.isnan(figures.median)
         contribution = np.where(unknown & in_payment, np.nan, share)
         for k, table in enumerate(shared):
             tables.append(
