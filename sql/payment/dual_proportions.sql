@@ -44,7 +44,7 @@ counted as (
 ),
 
 known as (
-    select coalesce(bool_or(dual_code is not null), false) as codes_known
+    select bool_or(dual_code is not null) as codes_known
     from staging.enrollment
 ),
 
@@ -69,11 +69,11 @@ select
     case when known.codes_known then coalesce(counted.dual_stays, 0) end as dual_stays,
     coalesce(counted.stays, 0) as stays,
     case
-        when known.codes_known and counted.stays > 0 then counted.dual_stays / counted.stays
+        when known.codes_known and counted.stays is not null then counted.dual_stays / counted.stays
         else hospitals.dual_proportion
     end as dual_proportion,
     case
-        when known.codes_known and counted.stays > 0 then 'stays'
+        when known.codes_known and counted.stays is not null then 'stays'
         when hospitals.dual_proportion is not null then 'hospitals file'
         else 'unknown'
     end as basis

@@ -45,7 +45,7 @@ unknown_persons as (
     where records.fault is null
 ),
 
--- Records with equal fingerprints need a closer look.
+-- Good records with equal fingerprints need a closer look; no faulty one has the fingerprint of a good one.
 crowded as (
     select hash(person_id, service_date, code, source) as fingerprint
     from records
@@ -62,7 +62,6 @@ repeated as (
     semi join crowded
         on hash(records.person_id, records.service_date, records.code, records.source) = crowded.fingerprint
     semi join staging.persons using (person_id)
-    where records.fault is null
     qualify
         row_number() over (
             partition by records.person_id, records.service_date, records.code, records.source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -156,8 +157,6 @@ def test_annual_payments() -> None:
         {"ccn": "360009", "name": "Ninth"},
     ]
     # The last 12 full months before 15 March 2026 begin in March 2025: a, b and d are 11000 in them.
-    from datetime import date
-
     day = date(2026, 3, 15)
     warehouse = run_cohort(tables, [2028], day, extract_end=day)
     assert warehouse.rows("select * from payment.annual_payments order by ccn") == [
@@ -171,6 +170,132 @@ def test_annual_payments() -> None:
     assert warehouse.rows(
         "select annual_base_operating_payments from payment.annual_payments where ccn = '360001'"
     ) == [(pytest.approx(11000.0 * 12 / 8),)]
+
+
+def system(stays: str, **more: str) -> dict[str, list[dict[str, Any]]]:
+    """The canonical tables of a few stays."""
+    return canonical_tables(Rule("", "", stays=stays, expect="", **more))  # type: ignore[arg-type]
+
+
+BOUNDS = """
+    stay person ccn    in         out        dx    payer amount
+    a    pa     360001 2024-06-29 2024-06-30 E11.9 FFS   1
+    b    pb     360001 2024-06-30 2024-07-01 E11.9 FFS   2
+    c    pc     360001 2026-06-29 2026-06-30 E11.9 FFS   4
+    d    pd     360001 2026-06-30 2026-07-01 E11.9 FFS   8
+"""
+
+
+def test_the_first_and_the_last_day_of_the_period_count_for_payments() -> None:
+    warehouse = run_cohort(system(BOUNDS), [2028], SYSTEM.as_of, extract_end=SYSTEM.extract_end)
+    assert warehouse.rows("select sum(base_operating_drg_amount), count(*) from payment.period_discharges") == [(6, 2)]
+
+
+def test_the_first_and_the_last_day_of_an_excepted_quarter_are_dropped() -> None:
+    """Under the number that the hospital had or has; another hospital's quarter drops nothing."""
+    stays = """
+        stay person ccn    in         out        dx    payer amount
+        a    pa     360001 2025-03-30 2025-03-31 E11.9 FFS   1
+        b    pb     360001 2025-03-31 2025-04-01 E11.9 FFS   2
+        c    pc     360001 2025-06-29 2025-06-30 E11.9 FFS   4
+        d    pd     360001 2025-06-30 2025-07-01 E11.9 FFS   8
+        e    pe     360002 2025-05-01 2025-05-02 E11.9 FFS   16
+        f    pf     360003 2025-05-03 2025-05-04 E11.9 FFS   32
+    """
+    change = {"predecessor_ccn": "360002", "successor_ccn": "360003", "effective_date": "2025-06-01", "source": "test"}
+    for listed, left in (("360001", 1 + 8 + 16 + 32), ("360002", 15 + 32), ("360003", 15)):
+        tables = system(stays) | {"hospitals": [{"ccn": listed, "name": "Any", "excluded_quarters": "2025Q2"}]}
+        warehouse = run_cohort(
+            tables,
+            [2028],
+            SYSTEM.as_of,
+            extract_end=SYSTEM.extract_end,
+            reference_rows={"hospital_successions": [change]},
+        )
+        assert warehouse.rows("select sum(base_operating_drg_amount) from payment.period_discharges") == [(left,)]
+
+
+def test_twelve_months_of_payments_from_their_first_day_to_their_last() -> None:
+    """March 2025 to February 2026; a critical access hospital's payments are none, though the hospitals file lists it."""
+    stays = """
+        stay person ccn    in         out        dx    payer amount
+        a    pa     360001 2025-02-27 2025-02-28 E11.9 FFS   1
+        b    pb     360001 2025-02-28 2025-03-01 E11.9 FFS   2
+        c    pc     360001 2026-02-27 2026-02-28 E11.9 FFS   4
+        d    pd     360001 2026-02-28 2026-03-01 E11.9 FFS   8
+        e    pe     361301 2025-05-01 2025-05-02 E11.9 FFS   16
+    """
+    tables = system(stays) | {"hospitals": [{"ccn": "361301", "name": "Access"}]}
+    day = date(2026, 3, 15)
+    warehouse = run_cohort(tables, [2028], day, extract_end=day)
+    assert warehouse.rows("select * from payment.annual_payments order by ccn") == [
+        ("360001", 6.0, "stays"),
+        ("361301", None, "unknown"),
+    ]
+
+
+def test_where_no_payer_is_named_every_stay_is_paid_as_fee_for_service() -> None:
+    tables = system(BOUNDS) | {"enrollment": []}
+    for row in tables["stays"]:
+        row.pop("payer", None)
+    day = date(2026, 6, 30)
+    warehouse = run_cohort(tables, [2028], day, extract_end=day)
+    assert warehouse.rows("select distinct all_payments from payment.drg_payment_ratios") == [(6.0,)]
+    assert warehouse.rows("select annual_base_operating_payments from payment.annual_payments") == [(4.0,)]
+    assert warehouse.rows("select dual_stays, stays, dual_proportion from payment.dual_proportions") == [
+        (None, 2, None)
+    ]
+
+
+@pytest.mark.parametrize(("amount", "ratio"), [("0", None), ("0.5", 1.0)])
+def test_a_ratio_needs_payments_above_zero(amount: str, ratio: float | None) -> None:
+    stays = f"""
+        stay in         out        dx    payer amount
+        a    2025-03-01 2025-03-04 I50.9 FFS   {amount}
+    """
+    warehouse = run_cohort(system(stays), [2028], SYSTEM.as_of, extract_end=SYSTEM.extract_end)
+    assert warehouse.rows(
+        "select measure_payments, all_payments, drg_payment_ratio, basis from payment.drg_payment_ratios where measure = 'HF'"
+    ) == [(float(amount), float(amount), ratio, "stays" if ratio else "unknown")]
+
+
+def test_the_month_before_counts_for_who_dies_in_the_month_of_discharge() -> None:
+    """In hospital without a death date, or at home in the same month; dying a month later changes nothing."""
+    stays = """
+        stay person in         out        dx    payer status
+        a    ann    2025-03-01 2025-03-04 E11.9 FFS   20
+        b    bea    2025-03-01 2025-03-04 E11.9 FFS   01
+        c    cora   2025-03-01 2025-03-04 E11.9 FFS   01
+    """
+    persons = """
+        person born       died
+        bea    1950-01-02 2025-03-31
+        cora   1950-01-02 2025-04-01
+    """
+    enrollment = """
+        person from    to      cover dual
+        ann    2025-02 2025-02 AB    02
+        bea    2025-02 2025-02 AB    02
+        cora   2025-02 2025-02 AB    02
+    """
+    tables = system(stays, persons=persons, enrollment=enrollment)
+    for first_year, dual in ((2028, 2), (2029, 0)):
+        warehouse = run_cohort(
+            tables, [2028], SYSTEM.as_of, {"dual_previous_month_from": first_year}, extract_end=SYSTEM.extract_end
+        )
+        assert warehouse.rows("select dual_stays, stays from payment.dual_proportions") == [(dual, 3)]
+
+
+def test_a_hospital_of_the_file_without_stays_keeps_its_dual_proportion() -> None:
+    hospitals = [
+        {"ccn": "360001", "name": "First", "dual_proportion": 0.9},
+        {"ccn": "360008", "name": "Eighth"},
+        {"ccn": "360009", "name": "Ninth", "dual_proportion": 0.3},
+    ]
+    assert run(hospitals=hospitals).rows(
+        "select ccn, dual_stays, stays, dual_proportion, basis from payment.dual_proportions "
+        "where program_year = 2028 and ccn <> '360002' order by ccn"
+    ) == [("360001", 3, 4, 0.75, "stays"), ("360009", 0, 0, 0.3, "hospitals file")]
 
 
 def test_codes_without_a_category_are_listed() -> None:
