@@ -246,8 +246,7 @@ class _Batch:
         self.restricted = full.restricted
         self.shifts = shifts
         self.ratios: bootstrap_numba.Ratios | None = None
-        sums = full.sums
-        assert sums.C is not None
+        sums, C = full.sums, full.information.C
         hospitals, count = self.stays.hospitals, len(drawn)
         counted = [np.minimum(np.bincount(part, minlength=hospitals), 255) for part in drawn]
         self.multiplicity = np.array(counted, dtype=np.uint8).T.copy()  # (hospitals, replicates)
@@ -262,8 +261,8 @@ class _Batch:
         self.score = (self.weight.T @ own.score.astype(np.float32)).astype(np.float64)
         self.G = own.information
         base_S = np.maximum(sums.S, 1e-12)[:, None]
-        mean = sums.C / base_S
-        self.base_S, self.C, self.mean = (part.astype(np.float32) for part in (base_S, sums.C, mean))
+        mean = C / base_S
+        self.base_S, self.C, self.mean = (part.astype(np.float32) for part in (base_S, C, mean))
         self.lower = np.tril_indices(self.stays.p)
         self.CC = self.C[:, self.lower[0]] * self.C[:, self.lower[1]]
         self.inverse: Floats = np.empty(0)  # both of the last information that was taken

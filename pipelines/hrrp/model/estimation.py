@@ -41,6 +41,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,8 +63,8 @@ WARM_START_STEP = 0.02
 MARGINAL_START_STEP = 0.1  # Laplace and AGQ start from RSPL at about this distance
 MARGINAL_START_TAU2 = 0.005
 TOLERANCE = 1e-8
-REUSE_INFORMATION = 0.02  # after a step shorter than this a pass makes do with the last information ...
-CONTRACTION = 0.005  # ... unless it is likely to be the last: a pass shortens RSPL's step about so much
+REUSE_INFORMATION = 0.1  # after a step shorter than this a pass makes do with the information of an earlier one ...
+NEAR = 1e-5  # ... except the last information, which is taken no farther than this from the estimate
 LARGEST_STEP = 5.0  # a longer step is shortened
 RUNAWAY_ETA = 25.0  # a coefficient that moves a linear predictor this far has no finite estimate
 NUMBER_REACH = 3.0  # numbers are in standard deviations
@@ -82,13 +83,16 @@ class Iteration:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """Coefficients in the order inside. `sums` were taken exactly there; A is the information with the effects swept
-    out.
+class Information:
+    """C of each hospital, and A, the information of the coefficients with the effects swept out."""
 
-    `tau2_se` is NaN where it needs more passes (Laplace, AGQ: see `observed_information`), at tau2 = 0 and with a free
-    scale.
-    """
+    C: Floats
+    A: Floats
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Coefficients in the order inside. `sums` were taken exactly there, with C and G where the method needs them."""
 
     method: str
     nodes: int
@@ -96,9 +100,8 @@ class Estimate:
     tau2: float
     scale: float
     sums: Sums
-    A: Floats
-    tau2_se: float
     iterations: tuple[Iteration, ...]
+    stays: PackedStays
     restricted: bool = True
     free_scale: bool = False
 
@@ -106,6 +109,27 @@ class Estimate:
     def t(self) -> float:
         """tau2 / scale: the variance that the sums were taken with."""
         return self.tau2 / self.scale
+
+    @cached_property
+    def information(self) -> Information:
+        """At the estimate. Laplace and AGQ do without, so that it takes a pass the first time it is asked for."""
+        sums = self.sums
+        if sums.C is None or sums.G is None:
+            code = METHODS[self.method]
+            sums = one_pass(
+                self.stays, self.coefficients, self.t, sums.effect, code, nodes=self.nodes, information=True
+            )
+            assert sums.C is not None and sums.G is not None
+        return Information(sums.C, swept(sums.G, sums.C, self.t / (1.0 + self.t * sums.S)))
+
+    @cached_property
+    def tau2_se(self) -> float:
+        """NaN where it needs more passes (Laplace, AGQ: see `observed_information`), at tau2 = 0 and with a free scale."""
+        if self.method != "rspl" or self.free_scale:
+            return math.nan
+        assert self.sums.C is not None and self.sums.G is not None
+        model = _LinearMixedModel(self.sums, self.sums.C, self.sums.G, self.restricted, None, math.nan)
+        return model.observed_standard_error(self.t)
 
 
 class Normal:
@@ -287,6 +311,21 @@ class _LinearMixedModel:
 
 
 @dataclass(frozen=True)
+class _Information:
+    """C and G of one pass, with the S that each hospital had there."""
+
+    C: Floats
+    G: Floats
+    S: Floats
+
+    def brought_to(self, S: Floats) -> tuple[Floats, Floats]:
+        """C and G about where the hospitals' total weights are S; the same where they are."""
+        if S is self.S:
+            return self.C, self.G
+        return self.C * (S / self.S)[:, None], self.G * (S.sum() / self.S.sum())
+
+
+@dataclass(frozen=True)
 class _Solution:
     """The linear mixed model at one t: change of b, new effects, derivative of REML, scale, information of b."""
 
@@ -299,10 +338,8 @@ class _Solution:
 
 def prediction_variance(estimate: Estimate) -> Floats:
     """phi (D + D^2 C'A^-1 C) of each hospital."""
-    sums, t = estimate.sums, estimate.t
-    assert sums.C is not None
-    D = t / (1.0 + t * sums.S)
-    return np.asarray(estimate.scale * (D + D**2 * Normal(estimate.A).squares(sums.C)))
+    D = estimate.t / (1.0 + estimate.t * estimate.sums.S)
+    return np.asarray(estimate.scale * (D + D**2 * Normal(estimate.information.A).squares(estimate.information.C)))
 
 
 def root_of_score(
@@ -351,12 +388,15 @@ def starting_values(stays: PackedStays) -> tuple[Floats, float]:
     part = stays.hospitals_again(np.arange(0, stays.hospitals, WARM_START_PART))
     t = START_TAU2
     effect = np.zeros(part.hospitals)
+    information: _Information | None = None
     for _ in range(10):
-        sums = one_pass(part, coefficients, t, effect, RSPL, information=True)
-        assert sums.C is not None and sums.G is not None
-        # A flag may be absent from the part: the ridge then holds its coefficient at 0.
-        G = sums.G + 1e-3 * np.diag(np.diag(sums.G)) + np.eye(part.p)
-        model = _LinearMixedModel(sums, sums.C, G, True, None, math.nan)
+        sums = one_pass(part, coefficients, t, effect, RSPL, information=information is None)
+        if information is None:
+            assert sums.C is not None and sums.G is not None
+            # A flag may be absent from the part: the ridge then holds its coefficient at 0.
+            G = sums.G + 1e-3 * np.diag(np.diag(sums.G)) + np.eye(part.p)
+            information = _Information(sums.C, G, sums.S)
+        model = _LinearMixedModel(sums, *information.brought_to(sums.S), True, None, math.nan)
         t, here = model.solution(t)
         t = min(max(t, 1e-3), 1.0)
         change = shortened(part, here.change)
@@ -387,22 +427,23 @@ def rspl(
         coefficients, t, effect = start
     degrees = float(stays.weights.sum()) - (stays.p if restricted else 0) if free_scale else math.nan
     history: list[Iteration] = []
+    information: _Information | None = None
+    is_large = stays.n >= WARM_START_STAYS
+    slope: float | None = None  # derivative of the REML score, once t is near its solution
+    last = since = math.inf  # the step before; the length of all steps since the information was taken
     fresh = True
-    slope: float | None = None  # derivative of the REML score, known once the steps are short
-    C = G = S = np.empty(0)
     for number in range(1, max_passes + 1):
         sums = one_pass(stays, coefficients, t, effect, RSPL, information=fresh)
-        if fresh:
+        if fresh or information is None:
             assert sums.C is not None and sums.G is not None
             if number == 1:
                 check_rank(stays, sums.G)
-            C, G, S = sums.C, sums.G, sums.S
-            model_C, model_G = C, G
-        else:
-            # The last information, brought to the new total weight of each hospital.
-            model_C, model_G = C * (sums.S / S)[:, None], G * (sums.S.sum() / S.sum())
+            information, since = _Information(sums.C, sums.G, sums.S), 0.0
+        C, G = information.brought_to(sums.S)
         pearson = _pearson(stays, coefficients, sums.effect) if free_scale else None
-        model = _LinearMixedModel(sums, model_C, model_G, restricted, pearson, degrees)
+        model = _LinearMixedModel(sums, C, G, restricted, pearson, degrees)
+        if number == 1 and (is_large or start is not None) and t > NEGLIGIBLE_TAU2:
+            slope = -model.information(t)
         try:
             if slope is None:
                 new_t, here = model.solution(t)
@@ -414,18 +455,17 @@ def rspl(
             change_of_logits(stays, here.change), float(np.max(np.abs(here.effect - sums.effect))), abs(new_t - t)
         )
         history.append(Iteration(number, step, new_t * here.scale, math.nan))
-        if step <= tolerance and fresh:
-            now = model.at(t)
+        if step <= tolerance and since <= max(NEAR, tolerance):
+            scale = model.at(t).scale if free_scale else 1.0
             return Estimate(
                 method="rspl",
                 nodes=1,
                 coefficients=coefficients,
-                tau2=t * now.scale,
-                scale=now.scale,
-                sums=sums,
-                A=now.A,
-                tau2_se=math.nan if free_scale else model.observed_standard_error(t),
+                tau2=t * scale,
+                scale=scale,
+                sums=replace(sums, C=C, G=G),
                 iterations=tuple(history),
+                stays=stays,
                 restricted=restricted,
                 free_scale=free_scale,
             )
@@ -434,7 +474,10 @@ def rspl(
         is_near = step < REUSE_INFORMATION and new_t > NEGLIGIBLE_TAU2
         slope = (slope or -model.information(new_t)) if is_near else None
         t, effect = new_t, here.effect
-        fresh = stays.n < WARM_START_STAYS or not tolerance / CONTRACTION < step < REUSE_INFORMATION
+        since += step
+        next_is_near = step <= tolerance or step * min(1.0, step / last) <= NEAR  # steps shorten at least as before
+        fresh = not is_large or step >= REUSE_INFORMATION or (next_is_near and since > NEAR)
+        last = step
     raise _not_converged("RSPL", history)
 
 
@@ -460,7 +503,7 @@ def without_effects(stays: PackedStays, coefficients: Floats, max_passes: int = 
         step = change_of_logits(stays, change)
         history.append(Iteration(number, step, 0.0, sums.log_likelihood))
         if step <= TOLERANCE:
-            return Estimate("laplace", 1, coefficients, 0.0, 1.0, sums, sums.G, math.nan, tuple(history))
+            return Estimate("laplace", 1, coefficients, 0.0, 1.0, sums, tuple(history), stays)
         coefficients = coefficients + shortened(stays, change)
         _stop_runaway(stays, coefficients, number)
     raise _not_converged("The fit without hospital effects", history)
@@ -517,7 +560,7 @@ def marginal(
         step = max(change_of_logits(stays, move[:-1]), effect_change)
         history.append(Iteration(number, step, t, sums.log_likelihood))
         if step <= tolerance:
-            return _at_maximum(stays, method, nodes, x, sums.effect, history)
+            return Estimate(method, nodes, x[:-1], t, 1.0, sums, tuple(history), stays)
         if t < BOUNDARY_TAU2 and gradient[-1] < 0.0 and not boundary_is_ruled_out:
             flat = without_effects(stays, x[:-1])
             if 0.5 * float(np.sum(flat.sums.R**2 - flat.sums.S)) <= 0.0:
@@ -536,11 +579,16 @@ def _after_rspl(stays: PackedStays) -> tuple[tuple[Floats, float, Floats], Sums]
     """Coefficients, t and effects one step after RSPL has come to about MARGINAL_START_STEP, and the sums before the step."""
     near = rspl(stays, tolerance=MARGINAL_START_STEP)
     assert near.sums.C is not None and near.sums.G is not None
-    t, here = _LinearMixedModel(near.sums, near.sums.C, near.sums.G, True, None, math.nan).solution(near.t)
+    model = _LinearMixedModel(near.sums, near.sums.C, near.sums.G, True, None, math.nan)
+    if near.t > NEGLIGIBLE_TAU2:
+        t, here, _ = model.refined(near.t, -model.information(near.t))
+    else:
+        t, here = model.solution(near.t)
     return (near.coefficients + shortened(stays, here.change), t, here.effect), near.sums
 
 
 def _starting_inverse(sums: Sums, t: float) -> Floats:
+    """Inverse of about the information of (b, log t)."""
     assert sums.C is not None and sums.G is not None
     D = t / (1.0 + t * sums.S)
     inverse = np.zeros((len(sums.G) + 1,) * 2)
@@ -559,22 +607,11 @@ def _bfgs(inverse: Floats, moved: Floats, fell: Floats) -> Floats:
     return left @ inverse @ left.T + np.outer(moved, moved) / product
 
 
-def _at_maximum(
-    stays: PackedStays, method: str, nodes: int, x: Floats, effect: Floats, history: list[Iteration]
-) -> Estimate:
-    """The estimate with the sums and the information taken once more exactly there."""
-    t = math.exp(x[-1])
-    sums = one_pass(stays, x[:-1], t, effect, METHODS[method], nodes=nodes, information=True)
-    assert sums.C is not None and sums.G is not None
-    A = swept(sums.G, sums.C, t / (1.0 + t * sums.S))
-    return Estimate(method, nodes, x[:-1], t, 1.0, sums, A, math.nan, tuple(history))
-
-
 def observed_information(stays: PackedStays, estimate: Estimate) -> Floats:
     """Minus the second derivatives of the marginal log likelihood in (b, log t), inside order: 2 (p + 1) passes."""
     x = np.append(estimate.coefficients, math.log(estimate.tau2))
-    inverse = _starting_inverse(estimate.sums, estimate.tau2)
-    steps = 1e-3 * np.sqrt(np.diag(inverse))
+    of_log_tau2 = 0.5 * float(np.sum((estimate.tau2 * estimate.sums.S / (1.0 + estimate.tau2 * estimate.sums.S)) ** 2))
+    steps = 1e-3 * np.sqrt(np.append(np.diag(Normal(estimate.information.A).inverse()), 1.0 / max(of_log_tau2, 1e-6)))
     matrix = np.empty((len(x), len(x)))
 
     def gradient(point: Floats) -> Floats:

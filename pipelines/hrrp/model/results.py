@@ -348,7 +348,7 @@ class RandomInterceptResults:
     def _covariance(self) -> Floats:
         to_user = self.model.stays.to_user
         if self.method == "rspl" or self.tau2 == 0.0:
-            inside = self.scale * Normal(self.estimate.A).inverse()
+            inside = self.scale * Normal(self.estimate.information.A).inverse()
         else:
             inside = self._inverse_information[:-1, :-1]
         return np.asarray(to_user @ inside @ to_user.T)
