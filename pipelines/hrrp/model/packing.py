@@ -14,6 +14,7 @@ blocks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,6 +29,7 @@ from hrrp.model.blocked import combined
 Floats = NDArray[np.float64]
 
 MANY_STAYS = 200_000  # from here on the larger tables of 8 flags a group pay for themselves
+ROWS_AT_ONCE = 32_768  # packed at once, so that they stay in the cache
 PAIR_TABLE_BYTES = 64 << 20  # most memory that a thread's tables of pairs of groups may take
 
 
@@ -210,7 +212,7 @@ def is_flag(values: NDArray[np.generic]) -> bool:
     if values.dtype == np.bool_:
         return True
     if np.issubdtype(values.dtype, np.unsignedinteger):
-        return bool(np.less_equal(values, 1).all())
+        return values.size == 0 or bool(values.max() <= 1)
     return bool(((values == 0) | (values == 1)).all())
 
 
@@ -246,9 +248,10 @@ def pack(
                 f"stays before "
                 "the fit."
             )
-        mean, sd = float(number.mean()), float(number.std())
-        sd = sd if sd > 1e-12 * abs(mean) else 0.0  # a column that varies only by rounding is constant
+        mean = float(number.mean())
         number -= mean
+        sd = math.sqrt(np.einsum("i,i->", number, number) / n)
+        sd = sd if sd > 1e-12 * abs(mean) else 0.0  # a column that varies only by rounding is constant
         number /= sd or 1.0
         columns.append(Column(name, False, mean, sd))
         numbers.append(number)
@@ -257,7 +260,7 @@ def pack(
     rows = HospitalBlock(
         offsets=np.concatenate([[0], np.cumsum(np.bincount(hospital, minlength=hospitals))]).astype(np.int64),
         codes=_taken(_codes(flags, n, bits), order),
-        numbers=_taken(np.column_stack(numbers) if numbers else np.empty((n, 0)), order),
+        numbers=_taken(_side_by_side(numbers, n), order),
         outcome=_taken(outcome, order),
         weights=np.empty(0) if weights is None else _taken(weights, order),
     )
@@ -276,15 +279,23 @@ def _codes(flags: Sequence[NDArray[np.generic]], n: int, bits: int) -> NDArray[n
     if groups << bits > 1 << 16:
         raise InputContractError(f"The design has {len(flags)} flags; at most {(1 << 16 - bits) * bits} can be fitted.")
     codes = np.empty((n, groups), dtype=np.uint16)
-    shifted = np.empty(n, dtype=np.uint8)
-    for group in range(groups):
-        plane = np.zeros(n, dtype=np.uint8)
-        for bit, flag in enumerate(flags[group * bits : (group + 1) * bits]):
-            byte = flag if flag.dtype == np.uint8 else flag.astype(np.uint8)
-            np.left_shift(byte, bit, out=shifted)
-            np.bitwise_or(plane, shifted, out=plane)
-        np.add(plane, np.uint16(group << bits), out=codes[:, group], dtype=np.uint16)
+    for first in range(0, n, ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        plane = np.empty(len(codes[rows]), dtype=np.uint8)
+        for group in range(groups):
+            plane[:] = 0
+            for flag in flags[group * bits : (group + 1) * bits][::-1]:  # twice the value and the next lower flag
+                np.add(plane, plane, out=plane)
+                np.add(plane, flag[rows].astype(np.uint8, copy=False), out=plane)
+            np.add(plane, np.uint16(group << bits), out=codes[rows, group], dtype=np.uint16)
     return codes
+
+
+def _side_by_side(numbers: Sequence[Floats], n: int) -> Floats:
+    table = np.empty((n, len(numbers)))
+    for k, number in enumerate(numbers):
+        table[:, k] = number
+    return table
 
 
 def _stable_order(hospital: NDArray[np.integer], hospitals: int) -> NDArray[np.intp]:
