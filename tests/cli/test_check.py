@@ -82,6 +82,21 @@ def test_the_document_always_has_every_key(folder: Path, tmp_path: Path) -> None
     assert good["being_earned"] == [2026, 2027, 2028, 2029]
 
 
+def test_many_sound_files_of_a_table_are_one_line(folder: Path) -> None:
+    """Those with rejects stay visible, and so does each table's count."""
+    (folder / "stays.csv").unlink()
+    for month in range(12):
+        STAYS[month * 10 : month * 10 + 10].to_csv(folder / f"stays_{month:02d}.csv", index=False)
+    STAYS[30:40].assign(admit_date="soon").to_csv(folder / "stays_03.csv", index=False)
+    _, out, _ = run(str(folder))
+    lines = [line.split() for line in out.splitlines() if line.strip().startswith("stays_")]
+    assert lines == [
+        ["stays_00.csv", "and", "10", "more", "files", "stays", "110", "110", "0", "0"],
+        ["stays_03.csv", "stays", "10", "0", "10", "0"],
+    ]
+    assert len([each for each in document(str(folder))["files"] if each["canonical_file"] == "stays"]) == 12
+
+
 def test_rejects_are_counted_by_reason_with_the_first_row(folder: Path) -> None:
     stays = STAYS.copy()
     stays.loc[[10, 11], "discharge_date"] = "2020-01-01"

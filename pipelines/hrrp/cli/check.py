@@ -21,6 +21,8 @@ EXAMPLE = """Examples:
 
   hrrp check extract --json > check.json"""
 
+MOST_FILES = 6  # of one table, listed one by one
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
@@ -90,6 +92,24 @@ def _table(console: Any, headings: tuple[str, ...], rows: list[tuple[str, ...]],
         console.print("  " + "  ".join(cells).rstrip(), markup=False, style="dim" if number == 0 else None)
 
 
+def _folded(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The files as they are listed; of a table with many of them, those without a reject (but for duplicates) are one line."""
+    counts = ("rows_read", "rows_kept", "rows_rejected", "duplicates")
+    sound: dict[str, list[dict[str, Any]]] = {}
+    for each in files:
+        if each["rows_rejected"] == each["duplicates"]:
+            sound.setdefault(each["canonical_file"], []).append(each)
+    listed = []
+    for each in files:
+        alike = sound.get(each["canonical_file"], [])
+        if len(alike) <= MOST_FILES or each not in alike:
+            listed.append(each)
+        elif each is alike[0]:
+            words = f"{each['source_file']} and {len(alike) - 1} more files"
+            listed.append(each | {"source_file": words} | {name: sum(one[name] for one in alike) for name in counts})
+    return listed
+
+
 def _print_contents(console: Any, document: dict[str, Any]) -> None:
     found, rows = document["extract"], document["rows"]
     console.print(f"{document['place']}: {document['title']}", style="bold", markup=False)
@@ -111,7 +131,7 @@ def _print_contents(console: Any, document: dict[str, Any]) -> None:
                 f"{each['rows_rejected']:,}",
                 f"{each['duplicates']:,}",
             )
-            for each in document["files"]
+            for each in _folded(document["files"])
         ],
         right={2, 3, 4, 5},
     )
