@@ -371,6 +371,23 @@ def test_what_no_table_takes_from_a_flat_file_is_told_once(tmp_path: Path) -> No
     assert 'hrrp.toml, [mapping.enrollment]: no file is named "elig_*.txt", so enrollment is missing' in loaded.notes
 
 
+def test_a_workbook_with_something_above_its_table_is_told_what_to_do(tmp_path: Path) -> None:
+    folder = write(tmp_path / "x")
+    (folder / "stays.csv").unlink()
+    with pd.ExcelWriter(folder / "stays.xlsx") as book:
+        pd.DataFrame({"made by": ["IT"]}).to_excel(book, sheet_name="About", index=False)
+        STAYS.to_excel(book, sheet_name="Data", index=False)
+    message = refused(folder)
+    assert "stays.xlsx: the first filled row of the first sheet is no row of column names" in message
+    assert "put the table on the first sheet (only that is read)" in message
+
+
+def test_a_file_of_a_format_that_is_not_read_is_named(tmp_path: Path) -> None:
+    folder = write(tmp_path / "x")
+    (folder / "stays.csv").rename(folder / "stays.xls")
+    assert "Of a format that is not read: stays.xls; save as CSV, Parquet or Excel (.xlsx)." in refused(folder)
+
+
 def test_a_pattern_of_the_mapping_that_no_file_fits_is_told(tmp_path: Path) -> None:
     message = refused(write(tmp_path / "x"), mapping={"stays": {"file": "visits_*.csv"}})
     assert 'stays ("visits_*.csv" in hrrp.toml) not found. Files seen: diagnoses.csv' in message

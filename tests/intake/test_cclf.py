@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
+from hrrp.errors import InputContractError
 from hrrp.intake.canonical import LoadedExtract, load_extract
 from hrrp.program import Reference
 from hrrp.settings import Settings
@@ -250,6 +252,15 @@ def test_enrollment_is_read_from_the_months_that_list_a_person(tmp_path: Path) -
     ]
     assert aside(loaded)["replaced by a later record of the same person and month"] == 1
     assert any("enrollment in fee for service is inferred" in note for note in loaded.notes)
+
+
+def test_a_feed_without_one_of_its_files_is_told_which(tmp_path: Path) -> None:
+    pd.DataFrame([CLAIM], dtype=str).to_csv(tmp_path / "ZC1.csv", index=False)
+    pd.DataFrame([code("100", "1", "I5033")], dtype=str).to_csv(tmp_path / "ZC4.csv", index=False)
+    with open_warehouse(None, Settings()) as warehouse, pytest.raises(InputContractError) as told:
+        load_extract(warehouse, Settings(data=tmp_path), REFERENCE)
+    assert "CCLF8 (demographics) with the columns BENE_MBI_ID, BENE_DOB, BENE_SEX_CD" in str(told.value)
+    assert "Files seen: ZC1.csv, ZC4.csv." in str(told.value)
 
 
 def test_the_time_in_a_file_name_is_no_month(tmp_path: Path) -> None:

@@ -283,8 +283,11 @@ def _arguments(function: Any) -> list[dict[str, Any]]:
     choices: list[list[dict[str, Any]]] = []
     for mark in getattr(function, "pytestmark", []):
         if mark.name == "parametrize":
-            name, values = mark.args[:2]
-            choices.append([{name: value} for value in values])
+            names, values = mark.args[:2]
+            if isinstance(names, str):
+                choices.append([{names: value} for value in values])
+            else:
+                choices.append([dict(zip(names, each, strict=True)) for each in values])
     return [{name: value for each in picked for name, value in each.items()} for picked in product(*choices)]
 
 

@@ -156,9 +156,10 @@ def _print_contents(console: Any, document: dict[str, Any]) -> None:
             console.print(
                 f"  no {each['missing_input']}: {each['rule']} is skipped; {each['consequence']}", markup=False
             )
+    told_by = "name is" if document["layout"] == "canonical" else "headings are"
     notes = [
         *document["notes"],
-        *(f"{name}: not read (its name is of no file of the extract)" for name in document["left_aside"]),
+        *(f"{name}: not read (its {told_by} of no file of the {document['title']})" for name in document["left_aside"]),
     ]
     if notes:
         _heading(console, "Notes")

@@ -83,7 +83,8 @@ def load_files(warehouse: Warehouse, place: Path, settings: Settings) -> LoadedE
     readable = [member for member in members if member.suffix in SUFFIXES]
     source = choose_source(readable, place, settings)
     if source is None:
-        return _load_canonical(warehouse, place, readable, settings)
+        unreadable = [member.name for member in members if member.suffix not in SUFFIXES]
+        return _load_canonical(warehouse, place, readable, unreadable, settings)
     return _load_source(warehouse, place, readable, source)
 
 
@@ -109,6 +110,10 @@ def choose_source(readable: Sequence[Member], place: Path, settings: Settings) -
     for source in SOURCES.values():
         if source.recognises([heading.names for heading in headings]):
             return source
+    # Some of a source's files without the others: reading them as that source tells which are missing.
+    partly = [source for source in SOURCES.values() if any(source.role_of(heading.names) for heading in headings)]
+    if partly:
+        return max(partly, key=lambda source: sum(source.role_of(heading.names) is not None for heading in headings))
     if not readable:
         raise InputContractError(
             f"{place} holds no readable file (csv, txt, tsv, parquet, xlsx; gz and zip of them). "
@@ -164,7 +169,9 @@ def canonical_files(member: Member, mapping: Mapping[str, Mapping[str, str]]) ->
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _load_canonical(warehouse: Warehouse, place: Path, readable: Sequence[Member], settings: Settings) -> LoadedExtract:
+def _load_canonical(
+    warehouse: Warehouse, place: Path, readable: Sequence[Member], unreadable: Sequence[str], settings: Settings
+) -> LoadedExtract:
     by_file: dict[str, list[Member]] = {name: [] for name in CANONICAL}
     loaded = LoadedExtract(CANONICAL_NAME, "canonical extract")
     for member in readable:
@@ -174,7 +181,7 @@ def _load_canonical(warehouse: Warehouse, place: Path, readable: Sequence[Member
         for position, name in enumerate(names):
             # A flat file that serves several tables is accounted for once in each.
             by_file[name].append(replace(member, name=f"{member.name}{PART}{name}") if position else member)
-    _refuse_missing_files(place, by_file, loaded.left_aside, settings.mapping)
+    _refuse_missing_files(place, by_file, loaded.left_aside, unreadable, settings.mapping)
     for name, members in by_file.items():
         _refuse_same_file_twice(name, members)
     plans: dict[str, list[tuple[Heading, Match]]] = {}
@@ -288,6 +295,7 @@ def _refuse_missing_files(
     place: Path,
     by_file: Mapping[str, Sequence[Member]],
     left_aside: Sequence[str],
+    unreadable: Sequence[str],
     mapping: Mapping[str, Mapping[str, str]],
 ) -> None:
     missing = [name for name, members in by_file.items() if CANONICAL[name].required and not members]
@@ -295,9 +303,18 @@ def _refuse_missing_files(
         seen = sorted({member.name for members in by_file.values() for member in members} | set(left_aside))
         raise InputContractError(
             f"{place}: {', '.join(_name_expected(name, mapping) for name in missing)} not found. "
-            f"Files seen: {', '.join(seen[:20]) or 'none'}{' and more' if len(seen) > 20 else ''}. "
-            'Add the file, or name yours in hrrp.toml ([mapping.<file>] file = "pattern").'
+            f"Files seen: {_listed(seen)}. "
+            + (
+                f"Of a format that is not read: {', '.join(unreadable[:5])}; save as CSV, Parquet or Excel (.xlsx). "
+                if unreadable
+                else ""
+            )
+            + 'Add the file, or name yours in hrrp.toml ([mapping.<file>] file = "pattern").'
         )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:20]) or 'none'}{' and more' if len(names) > 20 else ''}"
 
 
 def _name_expected(name: str, mapping: Mapping[str, Mapping[str, str]]) -> str:
@@ -361,7 +378,7 @@ def _load_source(warehouse: Warehouse, place: Path, readable: Sequence[Member], 
         )
         raise InputContractError(
             f"{place}: not the layout '{source.name}' ({source.title}): no file has the headings of {wanted}. "
-            f"Files seen: {', '.join(loaded.left_aside[:20]) or 'none'}."
+            f"Files seen: {_listed([member.name for member in readable])}."
         )
     refuse(
         [

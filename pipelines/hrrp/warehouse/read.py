@@ -321,7 +321,10 @@ def _excel_heading(member: Member) -> Heading:
         names.pop()
     if len(names) < 2:
         raise InputContractError(
-            f"{member.name}: the first sheet has no heading row. Column names in its first row were expected."
+            f"{member.name}: the first filled row of the first sheet is no row of column names (it has fewer than two values). "
+            "Remove what stands above the column names"
+            + (", or put the table on the first sheet (only that is read)" if others else "")
+            + "."
         )
     notes = (f"{member.name}: only the first sheet is read; {others} more left aside",) if others else ()
     return Heading(member, "excel", "", tuple(str(name or "").strip() for name in names), notes=notes)
