@@ -84,6 +84,18 @@ def test_stays_match_by_person_and_dates_then_by_birth_date() -> None:
     assert match_stays(table(rows), mine) == {0: 1, 1: 0}
 
 
+def test_record_numbers_match_without_their_leading_zeros() -> None:
+    """A spreadsheet takes 00417 for a number; the birth dates differ here, so that nothing else can match."""
+    rows = [reported(9, None, 1, medical_record_number="00417"), reported(10, None, 2, medical_record_number="23")]
+    mine = [own("E5", 1, identifiers=frozenset({"E5", "417"})), own("E6", 2, identifiers=frozenset({"E6", "0023"}))]
+    assert match_stays(table(rows), mine) == {0: 0, 1: 1}
+    found = reconcile(report_of(table(rows)), [], known_stays=[("0023", date(2022, 3, 2))])  # type: ignore[arg-type]
+    assert [each.decided_by for each in found.disagreements] == [
+        "the extract does not have the stay",
+        "the extract has the stay, but not in this measure's definition",
+    ]
+
+
 def test_a_moved_discharge_still_matches_and_two_candidates_do_not() -> None:
     rows = [reported(9, "A", 1, discharge_date=date(2022, 3, 20))]
     assert match_stays(table(rows), [own("A", 1)]) == {0: 0}

@@ -113,7 +113,7 @@ def reconcile(
     `known_stays` are (identifier, admission date) of every own stay, of whatever diagnosis, to tell a stay that the extract lacks
     from one that it judges otherwise. `reason_names` gives words for the report's numeric inclusion indicators.
     """
-    known = set(known_stays)
+    known = {(_plain(identifier), admitted) for identifier, admitted in known_stays}
     names = reason_names or {}
     measures, disagreements = {}, []
     for measure in MEASURES:
@@ -151,17 +151,15 @@ def match_stays(table: DischargeTable, own: Sequence[OwnStay]) -> dict[int, int]
     def left() -> list[int]:
         return [place for place in range(len(table.discharges)) if place not in pairs]
 
-    def identifiers(stay: Discharge) -> list[str]:
-        return [each for each in (stay.mbi, stay.hicno, stay.medical_record_number) if each]
-
     rows = table.discharges
+    own_identifiers = [{_plain(each) for each in stay.identifiers} for stay in own]
     link(
-        {k: [(i, rows[k].admit_date, rows[k].discharge_date) for i in identifiers(rows[k])] for k in left()},
-        {k: [(i, stay.admit_date, stay.discharge_date) for i in stay.identifiers] for k, stay in enumerate(own)},
+        {k: [(i, rows[k].admit_date, rows[k].discharge_date) for i in _identifiers(rows[k])] for k in left()},
+        {k: [(i, stay.admit_date, stay.discharge_date) for i in own_identifiers[k]] for k, stay in enumerate(own)},
     )
     link(
-        {k: [(i, rows[k].admit_date) for i in identifiers(rows[k])] for k in left()},
-        {k: [(i, stay.admit_date) for i in stay.identifiers] for k, stay in enumerate(own) if k not in taken},
+        {k: [(i, rows[k].admit_date) for i in _identifiers(rows[k])] for k in left()},
+        {k: [(i, stay.admit_date) for i in own_identifiers[k]] for k, stay in enumerate(own) if k not in taken},
     )
     link(
         {
@@ -176,6 +174,17 @@ def match_stays(table: DischargeTable, own: Sequence[OwnStay]) -> dict[int, int]
         },
     )
     return pairs
+
+
+def _plain(identifier: str) -> str:
+    """An identifier as it is compared: a medical record number loses its leading zeros wherever a spreadsheet takes it for a number."""
+    return identifier.strip().upper().lstrip("0")
+
+
+def _identifiers(stay: Discharge) -> list[str]:
+    """The identifiers that the report gives a stay's person, each once."""
+    given = (stay.mbi, stay.hicno, stay.medical_record_number)
+    return list(dict.fromkeys(_plain(each) for each in given if each))
 
 
 def _measure(
@@ -257,10 +266,7 @@ def _measure(
 
 
 def _absent(stay: Discharge, known: set[tuple[str, date]]) -> str:
-    identifiers = [each for each in (stay.mbi, stay.hicno, stay.medical_record_number) if each]
-    if stay.admit_date is not None and any(
-        (each, stay.admit_date) for each in identifiers if (each, stay.admit_date) in known
-    ):
+    if stay.admit_date is not None and any((each, stay.admit_date) in known for each in _identifiers(stay)):
         return "the extract has the stay, but not in this measure's definition"
     return "the extract does not have the stay"
 
