@@ -388,6 +388,29 @@ def test_a_file_of_a_format_that_is_not_read_is_named(tmp_path: Path) -> None:
     assert "Of a format that is not read: stays.xls; save as CSV, Parquet or Excel (.xlsx)." in refused(folder)
 
 
+def _stays_from(loaded: LoadedExtract) -> list[str]:
+    return [file.source_file for name, file in loaded.files if name == "stays"]
+
+
+def test_patterns_of_the_mapping_take_in_folders_gzip_and_zip_members(tmp_path: Path) -> None:
+    folder = write(tmp_path / "x")
+    text = (folder / "stays.csv").read_bytes()
+    (folder / "stays.csv").unlink()
+    mapping = {"stays": {"file": "Visits_*.csv"}}
+    (folder / "visits_2025.csv.gz").write_bytes(gzip.compress(text))
+    assert _stays_from(load(folder, mapping=mapping)[1]) == ["visits_2025.csv.gz"]
+    (folder / "visits_2025.csv.gz").unlink()
+    with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+        archive.writestr("2025/visits_2025.csv", text)
+        archive.writestr("old/visits_2025.csv", text)
+    only = {"stays": {"file": "*2025/visits_*.csv"}}
+    assert _stays_from(load(folder, mapping=only)[1]) == ["all.zip/2025/visits_2025.csv"]
+    for name in ("diagnoses", "procedures", "persons"):
+        (folder / f"{name}.csv").unlink(missing_ok=True)
+    message = refused(folder, mapping={"stays": {"file": "nothing_*.csv"}})
+    assert 'or as hrrp.toml says ("nothing_*.csv")' in message
+
+
 def test_a_pattern_of_the_mapping_that_no_file_fits_is_told(tmp_path: Path) -> None:
     message = refused(write(tmp_path / "x"), mapping={"stays": {"file": "visits_*.csv"}})
     assert 'stays ("visits_*.csv" in hrrp.toml) not found. Files seen: diagnoses.csv' in message

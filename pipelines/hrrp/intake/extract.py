@@ -120,8 +120,11 @@ def choose_source(readable: Sequence[Member], place: Path, settings: Settings) -
             f"Expected {_expected()}, or files in a layout of CMS."
         )
     first = headings[0]
+    patterns = dict.fromkeys(f'"{columns["file"]}"' for columns in settings.mapping.values() if "file" in columns)
+    unmatched = f" or as hrrp.toml says ({', '.join(patterns)})" if patterns else ""
     raise InputContractError(
-        f"{place}: no file is named as in the canonical extract ({_expected()}), and the headings are of no layout that is known. "
+        f"{place}: no file is named as in the canonical extract ({_expected()}){unmatched}, "
+        "and the headings are of no layout that is known. "
         f"{first.member.name} has: {shown(first.names, 12)}. "
         f"A mapping in hrrp.toml says which file and heading is what (hrrp check {place} proposes one)."
     )
@@ -143,12 +146,14 @@ def _columns_of(columns: Mapping[str, str]) -> dict[str, str]:
 def canonical_files(member: Member, mapping: Mapping[str, Mapping[str, str]]) -> list[str]:
     """The canonical files that a file belongs to: by the pattern `file` in the site's mapping (several may name it), else by its name.
 
-    `stays.csv`, `stays_2024.csv`, `stays-part-003.parquet` and anything in a folder `stays` are stays.
+    `stays.csv`, `stays_2024.csv`, `stays-part-003.parquet` and anything in a folder `stays` are stays. A pattern may name the folder too
+    (`2024/visits_*.csv`), and need not say `.gz`.
     """
+    called = {name.lower().removesuffix(ending) for name in (member.file_name, member.name) for ending in ("", ".gz")}
     mapped = [
         name
         for name, columns in mapping.items()
-        if "file" in columns and fnmatch.fnmatch(member.file_name.lower(), columns["file"].lower())
+        if "file" in columns and any(fnmatch.fnmatch(each, columns["file"].lower()) for each in called)
     ]
     if mapped:
         return mapped
