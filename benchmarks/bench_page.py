@@ -2,12 +2,13 @@
 
     hrrp simulate --hospitals 3000 --stays 1000000 --seed 2026 --out nation-extract
     HRRP_PUBLISH_PATIENTS=true hrrp run --data nation-extract --out nation
-    .venv/bin/python benchmarks/bench_page.py nation [--seconds 60] [--pause 1.0] [--publish-every 20]
+    .venv/bin/python benchmarks/bench_page.py nation [--seconds 60] [--pause 1.0] [--publish-every 30]
 
 Readers take turns through the views, each time of a hospital, program year and measure drawn anew, so that most pages have not been
 asked for before. With --pause each waits that long on average between two pages (exponentially distributed), as people do; with 0 each
 asks as soon as it has its answer. The page is `hrrp serve` in a process of its own, behind a pretended proxy on this machine, so that
-single stays are among the views. Publishing copies the review database and puts the copy in its place with one rename.
+single stays are among the views. Publishing is the last step of a run (`hrrp.warehouse.publish.write_review`) in a process of its own,
+from the run's working file; the page lays each new version out as it does for any. Nothing here sets a priority.
 """
 
 from __future__ import annotations
@@ -41,6 +42,20 @@ publish_patients = true
 hospitals = "all"
 level = "{level}"
 """
+# The last step of a run, on its closed working file: what `hrrp run` does when all its tables are made.
+PUBLISH = """
+import sys
+from pathlib import Path
+from hrrp.settings import Settings
+from hrrp.warehouse import open_warehouse
+from hrrp.warehouse.publish import write_review
+working, target = Path(sys.argv[1]), Path(sys.argv[2])
+settings = Settings(out=target.parent, publish_patients=True)
+with open_warehouse(target, settings, read_only=True) as review:
+    checks = review.read("from result.quality_checks")
+write_review(working, target, settings, checks)
+"""
+FIRST_PUBLISHED_AFTER = 5.0
 Timings = dict[str, list[float]]
 
 
@@ -111,32 +126,46 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: 
     return int(head.split(b" ", 2)[1])
 
 
-async def publish(out: Path, every: float, until: float) -> int:
-    """Put a copy of the review database in its place again and again, as a run does at its end; how often."""
-    times, source = 0, out / "review.duckdb"
-    while every and time.perf_counter() + every < until:
-        await asyncio.sleep(every)
-        partial = source.with_suffix(".part")
-        await asyncio.to_thread(shutil.copyfile, source, partial)
-        partial.replace(source)
-        times += 1
-    return times
+async def publish(working: Path, out: Path, every: float, begun: float, until: float) -> list[tuple[float, float]]:
+    """Publish again and again; of each time how long it took, and how much later the page had the version laid out."""
+    found: list[tuple[float, float]] = []
+    start = begun + FIRST_PUBLISHED_AFTER
+    while every and start < until:
+        await asyncio.sleep(start - time.perf_counter())
+        before = laid_out(out)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", PUBLISH, str(working), str(out / "review.duckdb"), stdout=subprocess.DEVNULL
+        )
+        failed = await process.wait()
+        assert not failed
+        done = time.perf_counter()
+        while laid_out(out) <= before and time.perf_counter() < until:
+            await asyncio.sleep(0.05)
+        found.append((done - start, time.perf_counter() - done if laid_out(out) > before else float("nan")))
+        start = max(start + every, time.perf_counter())
+    return found
+
+
+def laid_out(out: Path) -> set[str]:
+    return {path.name for path in out.glob(".serve-*/*.pages")}
 
 
 async def measure(
     port: int, out: Path, arguments: argparse.Namespace, hospitals: list[str], years: list[int]
-) -> tuple[list[Reader], int]:
+) -> tuple[list[Reader], list[tuple[float, float]]]:
     readers = [Reader(port, seed, hospitals, years, arguments.level == "patient") for seed in range(READERS)]
     begun = time.perf_counter()
     until = begun + arguments.warm + arguments.seconds
     *_, published = await asyncio.gather(
         *(reader.read(until, arguments.pause, begun + arguments.warm) for reader in readers),
-        publish(out, arguments.publish_every, until),
+        publish(arguments.out / "hrrp.duckdb", out, arguments.publish_every, begun + arguments.warm, until),
     )
     return readers, published
 
 
-def report(readers: list[Reader], published: int, seconds: float, memory: float) -> dict[str, Any]:
+def report(
+    readers: list[Reader], published: list[tuple[float, float]], seconds: float, memory: float, own: float
+) -> dict[str, Any]:
     together: Timings = defaultdict(list)
     for reader in readers:
         for view, timings in reader.timings.items():
@@ -157,8 +186,10 @@ def report(readers: list[Reader], published: int, seconds: float, memory: float)
         )
     rate = len(together["all"]) / seconds
     print(
-        f"{rate:.1f} pages a second; published {published} times; answers {dict(statuses)}; memory of the page {memory:.0f} MB"
+        f"{rate:.1f} pages a second; answers {dict(statuses)}; memory of the page {memory:.0f} MB; processor of the readers {own:.1f} s"
     )
+    for took, later in published:
+        print(f"published in {took:.1f} s, laid out for the page {later:.1f} s later")
     return {"views": views, "pages_a_second": rate, "published": published, "statuses": dict(statuses)}
 
 
@@ -168,7 +199,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--warm", type=float, default=5.0, help="seconds that are not counted")
     parser.add_argument("--pause", type=float, default=1.0, help="mean seconds between two pages of a reader; 0: none")
-    parser.add_argument("--publish-every", type=float, default=20.0, help="seconds between two new versions; 0: none")
+    parser.add_argument(
+        "--publish-every", type=float, default=30.0, help="seconds from one new version to the next; 0: none"
+    )
     parser.add_argument("--level", choices=["aggregate", "patient"], default="aggregate")
     parser.add_argument("--workers", type=int, default=2, help="processes of hrrp serve")
     parser.add_argument("--json", type=Path, help="write the figures there too")
@@ -223,7 +256,7 @@ def main() -> None:
         finally:
             served.terminate()
             served.wait(30)
-        found = report(readers, published, arguments.seconds, memory)
+        found = report(readers, published, arguments.seconds, memory, time.process_time())
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
 
@@ -244,10 +277,11 @@ def places(out: Path) -> tuple[list[str], list[int]]:
 
 
 def resident(process: int) -> float:
-    """Memory of a process in MB, where the system tells."""
-    status = Path(f"/proc/{process}/status")
-    found = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
-    return int(found[1]) / 1e3 if found else float("nan")
+    """Memory of a process and its children in MB, what they share counted once, where the system tells."""
+    children = Path(f"/proc/{process}/task/{process}/children")
+    processes = [process, *map(int, children.read_text().split())] if children.exists() else []
+    found = [re.search(r"Pss:\s+(\d+)", Path(f"/proc/{each}/smaps_rollup").read_text()) for each in processes]
+    return sum(int(each[1]) for each in found if each) / 1e3 if found else float("nan")
 
 
 if __name__ == "__main__":

@@ -109,13 +109,13 @@ def test_a_list_line_is_of_the_same_measures_throughout() -> None:
         return [{"month": month, "readmissions": readmissions, "expected_readmissions": expected} for month in months]
 
     trends = {"HF": windows(MONTHS, 12, 10.0), "PN": windows(MONTHS[1:], 9, 10.0), "CABG": windows(MONTHS[:4], 0, 1.0)}
-    line = views._sparkline(trends)
+    line = views.sparkline_of(trends)
     assert line["trend_of"] == ["HF", "PN"]
     assert [each["month"] for each in line["trend"]] == MONTHS[1:]
     assert {each["observed_to_expected"] for each in line["trend"]} == {21 / 20}
     # Zero of one expected readmission is no news.
-    assert views._sparkline({"CABG": windows(MONTHS, 0, 1.0)}) == {"trend": [], "trend_of": []}
-    assert views._sparkline({}) == {"trend": [], "trend_of": []}
+    assert views.sparkline_of({"CABG": windows(MONTHS, 0, 1.0)}) == {"trend": [], "trend_of": []}
+    assert views.sparkline_of({}) == {"trend": [], "trend_of": []}
 
 
 def test_what_a_factor_does_to_expected_comes_from_shown_figures_alone() -> None:

@@ -44,7 +44,7 @@ def version(ccn: str | None = "010001", **measures: dict[str, Any]) -> Any:
         "made_at": datetime(2026, 11, 1),
         "document": json.dumps({"hospital": "H", "measures": found}),
     }
-    return SimpleNamespace(proofs=(row,))
+    return SimpleNamespace(facts=SimpleNamespace(proofs=(row,)))
 
 
 def measure(viewer: Viewer, **measures: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,6 @@ def forecast_document(warehouse: Warehouse, program_year: int, ccn: str) -> dict
         "select measure, figure, low, median, high from result.forecasts where program_year = $year and ccn = $ccn",
         place,
     )
-    figures = {(measure, figure): (low, median, high) for measure, figure, low, median, high in rows}
     (penalty,) = warehouse.records(
         "select * from result.hospital_penalties where program_year = $year and ccn = $ccn", place
     )
@@ -33,6 +33,20 @@ def forecast_document(warehouse: Warehouse, program_year: int, ccn: str) -> dict
             "select note from result.notes where program_year = $year order by position", {"year": program_year}
         )
     ]
+    return forecast_from(program_year, ccn, rows, penalty, to_date, notes)
+
+
+def forecast_from(
+    program_year: int,
+    ccn: str,
+    rows: Iterable[Sequence[Any]],
+    penalty: Mapping[str, Any],
+    to_date: Mapping[str, Mapping[str, Any]],
+    notes: list[str],
+) -> dict[str, Any]:
+    """`forecast_document` from rows already read: of result.forecasts (measure, figure, low, median, high), of
+    result.hospital_penalties, and of result.hospital_measures by measure."""
+    figures = {(measure, figure): (low, median, high) for measure, figure, low, median, high in rows}
     return {
         "program_year": program_year,
         "ccn": ccn,
@@ -142,4 +156,6 @@ def _score(scores: pd.DataFrame) -> dict[str, Any] | None:
 
 def known(value: Any) -> Any:
     """The value, or None where it is missing."""
+    if isinstance(value, float):
+        return None if value != value else value
     return None if value is None or pd.isna(value) else value

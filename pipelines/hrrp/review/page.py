@@ -34,8 +34,9 @@ from hrrp.outlook.what_if import Scenario
 from hrrp.program import MEASURES
 from hrrp.review import charts, figures, stays, views
 from hrrp.review.glossary import TERMS
-from hrrp.review.published import Published, Version
+from hrrp.review.published import Published
 from hrrp.review.suppression import Hidden, plain
+from hrrp.review.version import Version
 from hrrp.review.viewers import RefusedError, Viewer, viewer_of
 from hrrp.settings import Settings
 
@@ -131,12 +132,12 @@ class Page:
         return self.render("error.html", viewer, status, title=title, text=text)
 
 
-def make_app(settings: Settings) -> Starlette:
-    """The application for an output folder.
+def make_app(settings: Settings, folder: Path | None = None) -> Starlette:
+    """The application for an output folder; `folder` is what several processes of one server share.
 
     Raises UsageError where no run has published results there.
     """
-    published = Published(settings, views.prepare)
+    published = Published(settings, folder)
     page = Page(settings, published)
 
     turns = CapacityLimiter(AT_ONCE)
@@ -555,7 +556,7 @@ def _patients_place(page: Page, request: Request, version: Version, viewer: View
             'sets; whoever runs it gives the user level = "patient" under [users] in hrrp.toml, and names the proxy\'s address in '
             "trusted_proxies. The other pages hold no single stay and are open to you."
         )
-    if version.patients is None:
+    if not version.has_patients:
         raise RefusedError(
             "This site does not publish single stays. Whoever runs it sets publish_patients = true in hrrp.toml, for hrrp run and "
             "for hrrp serve, and runs once more."

@@ -7,6 +7,7 @@ a distribution on the very draws of the forecast (`hrrp.outlook.forecast`), so t
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,19 +68,15 @@ def starting(
     reference: Reference,
     ccn: str,
     program_year: int,
-    figures: tuple[National, list[str]] | None = None,
 ) -> Starting:
-    """Read one hospital's starting point; `figures` are the year's `national_figures` where the caller has them already.
+    """Read one hospital's starting point.
 
     Raises UsageError naming the hospitals and years that there are, where the one asked for is not among them.
     """
-    rows = [
-        {name: math.nan if value is None else value for name, value in row.items()}
-        for row in warehouse.records(
-            "select * from result.forecast_inputs where program_year = $year and ccn = $ccn order by measure",
-            {"year": program_year, "ccn": ccn},
-        )
-    ]
+    rows = warehouse.records(
+        "select * from result.forecast_inputs where program_year = $year and ccn = $ccn order by measure",
+        {"year": program_year, "ccn": ccn},
+    )
     if not rows:
         years = [
             str(year)
@@ -91,10 +88,18 @@ def starting(
             f"years {', '.join(years) or 'none'}."
         )
     names = warehouse.rows("select name from result.hospital_penalties where ccn = $ccn limit 1", {"ccn": ccn})
-    national, notes = figures or national_figures(reference, program_year)
+    return starting_from(program_year, names[0][0] if names else None, rows, national_figures(reference, program_year))
+
+
+def starting_from(
+    program_year: int, name: str | None, rows: Sequence[Mapping[str, Any]], figures: tuple[National, list[str]]
+) -> Starting:
+    """One hospital's starting point from its rows of result.forecast_inputs, already read, and the year's `national_figures`."""
+    rows = [{key: math.nan if value is None else value for key, value in row.items()} for row in rows]
+    national, notes = figures
     return Starting(
         program_year=program_year,
-        name=names[0][0] if names else None,
+        name=name,
         hospital=hospital_to_date(rows),
         national=national,
         notes=list(notes),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -11,13 +12,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 
 from hrrp.errors import UsageError
 from hrrp.review.page import compile_templates, make_app
-from hrrp.review.published import Published
+from hrrp.review.prepare import lay_out
+from hrrp.review.published import Published, serving_folder
 from hrrp.review.scenarios import review_database
 from hrrp.review.views import warm
 from hrrp.settings import Settings
@@ -32,13 +35,15 @@ WAITING_CONNECTIONS = 128
 def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int], None], *, workers: int = 1) -> None:
     """Serve until told to stop; `ready` gets the address and this process's number as soon as the page answers.
 
-    With several `workers` as many processes answer at the same address, each with its own reading of the results; they end with this one.
+    With several `workers` as many processes answer at the same address; they share what is laid out, and end with this one.
     Raises UsageError where no run has published results, or the port is taken.
     """
     review_database(settings)
     listener = _listen(host, port)
     taken = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
+    folder = serving_folder(settings.out)
+    _lay_out_apart(settings, folder)
     children: list[int] = []
     for _ in range(workers - 1):
         # Before anything of the results is open: an open database does not survive a fork.
@@ -46,13 +51,13 @@ def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int
         if child == 0:
             _end_with_parent()
             try:
-                _serve(settings, listener, lambda: None)
+                _serve(settings, folder, listener, lambda: None)
             finally:
                 os._exit(0)
         children.append(child)
     stopped = False
     try:
-        _serve(settings, listener, lambda: ready(f"http://{shown}:{taken}", os.getpid()))
+        _serve(settings, folder, listener, lambda: ready(f"http://{shown}:{taken}", os.getpid()))
     except SystemExit:
         stopped = True
     finally:
@@ -62,6 +67,7 @@ def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int
         for child in children:
             with suppress(ChildProcessError):
                 os.waitpid(child, 0)
+        shutil.rmtree(folder, ignore_errors=True)
     if stopped:
         # All is put away; the interpreter's own end would only complain of what threads still hold.
         sys.stdout.flush()
@@ -69,10 +75,21 @@ def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int
         os._exit(0)
 
 
-def _serve(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
+def _lay_out_apart(settings: Settings, folder: Path) -> None:
+    """Lay the results out in a process that ends then, so that none that answers keeps the memory it took."""
+    child = os.fork()
+    if child == 0:
+        # Where it fails the page tries again itself, and says what is wrong.
+        with suppress(Exception):
+            lay_out(settings, folder)
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+def _serve(settings: Settings, folder: Path, listener: socket.socket, ready: Callable[[], None]) -> None:
     # The server raises the signal that stopped it once more at its end; nothing may be left behind then.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    app = make_app(settings)
+    app = make_app(settings, folder)
     # A new version is read beside the requests; none waits long for its turn.
     sys.setswitchinterval(SWITCH_SECONDS)
     threading.Thread(target=_warm, args=(app.state.published,), daemon=True).start()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hrrp.program import MEASURES
-from hrrp.review.published import records
+from hrrp.review.version import records
 from hrrp.review.views import NotThereError, Place
 from hrrp.warehouse import Warehouse
 
@@ -249,20 +249,10 @@ def _returns(warehouse: Warehouse, key: Mapping[str, Any]) -> list[dict[str, Any
 
 def _factors(warehouse: Warehouse, place: Place, key: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each risk factor of the stay with its weight, and the records that set it: where they stand, of which day, in which file."""
-    with place.version.open() as results:
-        coefficients = dict(
-            results.rows(
-                "select term, value from risk.model_in_force "
-                "where program_year = $year and measure = $measure and kind = 'coefficient'",
-                {"year": key["year"], "measure": key["measure"]},
-            )
-        )
-        labels = dict(
-            results.rows(
-                "select variable_key, report_label from reference.risk_variables where measure = $measure",
-                {"measure": key["measure"]},
-            )
-        )
+    model: Mapping[str, Any] = place.version.kept(("model", key["year"], key["measure"]), dict)
+    coefficients = {row["term"]: row["value"] for row in model["terms"] if row["kind"] == "coefficient"}
+    variables: list[Mapping[str, Any]] = place.version.kept(("variables", key["measure"]), list)
+    labels = {row["variable_key"]: row["report_label"] for row in variables}
     values = warehouse.rows(
         "select variable_key, value from risk.risk_factors "
         "where program_year = $year and measure = $measure and stay_key = $stay",

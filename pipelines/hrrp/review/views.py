@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -20,19 +20,16 @@ from hrrp.outlook.forecast import Change, national_draws
 from hrrp.outlook.national import national_figures
 from hrrp.outlook.value import YearInputs, value_of_avoiding
 from hrrp.outlook.what_if import Scenario, what_if
-from hrrp.program import MEASURES
+from hrrp.program import MEASURES, Reference
 from hrrp.review.figures import day
-from hrrp.review.forecasts import forecast_document
-from hrrp.review.leisure import breathe
+from hrrp.review.forecasts import forecast_from
 from hrrp.review.levels import blurred, open_only
-from hrrp.review.published import Hospital, Version
 from hrrp.review.reports import stand_in_years, stand_ins
-from hrrp.review.scenarios import Starting, break_even_document, scenario_document, starting
+from hrrp.review.scenarios import Starting, break_even_document, scenario_document, starting_from
 from hrrp.review.suppression import (
     EVERYTHING,
     HIDDEN,
     HIGHEST,
-    LOWEST,
     Disclosure,
     Hidden,
     Intervals,
@@ -44,7 +41,9 @@ from hrrp.review.suppression import (
     is_small,
     shown_share,
 )
+from hrrp.review.version import Facts, Hospital, Version
 from hrrp.review.viewers import Viewer
+from hrrp.settings import Settings
 
 PAGE_ROWS = 50
 STALE_AFTER = timedelta(hours=48)
@@ -83,13 +82,19 @@ def disclosure_for(hospital: Hospital, viewer: Viewer) -> Disclosure:
 
 
 def warm(version: Version) -> None:
-    """Ask the first questions before anyone does: the draws that all scenarios share, compiled code, the list of hospitals."""
-    viewer = Viewer()
-    system_view(version, viewer)
-    for hospital in list(version.hospitals.values())[:1]:
-        place = Place(version, viewer, hospital, min(hospital.totals))
-        hospital_view(place)
-        what_if_view(place, Scenario())
+    """Ask the first questions before anyone does: the lists of hospitals, the rules, the draws that all scenarios share."""
+    method_view(version, Viewer())
+    hospital = next(iter(version.hospitals.values()))
+    for patient_level in (False, True):
+        viewer = Viewer(patient_level=patient_level)
+        for year in version.years:
+            system_view(version, viewer, program_year=year)
+        for year in hospital.totals:
+            place = Place(version, viewer, hospital, year)
+            hospital_view(place)
+            what_if_view(place, Scenario())
+            for measure in MEASURES:
+                measure_view(place, measure)
 
 
 def find(version: Version, viewer: Viewer, ccn: str, program_year: int | None = None) -> Hospital:
@@ -110,8 +115,9 @@ def find(version: Version, viewer: Viewer, ccn: str, program_year: int | None = 
 def freshness(version: Version, now: datetime | None = None) -> dict[str, Any]:
     """What the banner says: how old the data and the results are, whether checks failed, rows were rejected, rules skipped."""
     now = now or datetime.now(tz=UTC)
-    read = sum(file["rows_read"] or 0 for file in version.files)
-    rejected = sum(file["rows_rejected"] or 0 for file in version.files)
+    facts = version.facts
+    read = sum(file["rows_read"] or 0 for file in facts.files)
+    rejected = sum(file["rows_rejected"] or 0 for file in facts.files)
     return {
         "as_of": version.as_of,
         "extract_end": version.extract_end,
@@ -122,9 +128,9 @@ def freshness(version: Version, now: datetime | None = None) -> dict[str, Any]:
         "rows_read": read,
         "rows_rejected": rejected,
         "share_rejected": rejected / read if read else 0.0,
-        "checks": len(version.checks),
-        "checks_failed": sum(1 for check in version.checks if not check["passed"]),
-        "rules_skipped": len(version.skipped),
+        "checks": len(facts.checks),
+        "checks_failed": sum(1 for check in facts.checks if not check["passed"]),
+        "rules_skipped": len(facts.skipped),
     }
 
 
@@ -141,11 +147,12 @@ def total_of_year(hospital: Hospital, program_year: int, viewer: Viewer) -> dict
     return total
 
 
-def _system_rows(version: Version, program_year: int, patient_level: bool) -> list[dict[str, Any]]:
-    totals = version.kept(("list totals", patient_level), lambda: _list_totals(version, patient_level))
+def system_rows(
+    hospitals: Iterable[Hospital], totals: Mapping[str, Mapping[int, Mapping[str, Any]]], program_year: int
+) -> list[dict[str, Any]]:
+    """Every hospital of a program year as the list shows it, from its `list_totals`."""
     rows = []
-    for hospital in version.hospitals.values():
-        breathe()
+    for hospital in hospitals:
         if program_year in hospital.totals:
             of_years = totals[hospital.ccn]
             total = of_years[program_year]
@@ -172,17 +179,16 @@ def _system_rows(version: Version, program_year: int, patient_level: bool) -> li
     return rows
 
 
-def _list_totals(version: Version, patient_level: bool) -> dict[str, dict[int, dict[str, Any]]]:
+def list_totals(hospitals: Iterable[Hospital], patient_level: bool) -> dict[str, dict[int, dict[str, Any]]]:
     """Of every hospital and program year the totals that the list of hospitals shows, and what rounding them needs."""
-    totals = {}
-    for ccn, hospital in version.hospitals.items():
-        breathe()
-        totals[ccn] = {
+    return {
+        hospital.ccn: {
             year: hide_total({name: total[name] for name in LISTED}, coarse, exact=patient_level) | {"coarse": coarse}
             for year, total in hospital.totals.items()
             for coarse in (not patient_level and hospital.disclosure.is_coarse(year),)
         }
-    return totals
+        for hospital in hospitals
+    }
 
 
 def system_view(
@@ -198,9 +204,7 @@ def system_view(
 ) -> dict[str, Any]:
     """Every hospital of the viewer with its penalty in one program year: filtered, sorted by what is shown, one page of rows."""
     year = program_year if program_year in version.years else version.years[min(1, len(version.years) - 1)]
-    rows = version.kept(
-        ("system", year, viewer.patient_level), lambda: _system_rows(version, year, viewer.patient_level)
-    )
+    rows: list[dict[str, Any]] = version.kept(("system", year, viewer.patient_level), list)
     sort = sort if sort in SORTS else "likely"
 
     def choose() -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -212,7 +216,6 @@ def system_view(
     pages = max(1, math.ceil(len(ordered) / PAGE_ROWS))
     page = min(max(page, 1), pages)
     shown = ordered[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]
-    trends = _trends(version, viewer, [row["ccn"] for row in shown])
     return {
         "program_year": year,
         "program_years": list(version.years),
@@ -224,7 +227,7 @@ def system_view(
         "page": page,
         "pages": pages,
         **summary,
-        "rows": [row | _sparkline(trends[row["ccn"]]) for row in shown],
+        "rows": [row | version.store.get(("sparkline", viewer.patient_level, row["ccn"])) for row in shown],
     }
 
 
@@ -265,58 +268,43 @@ def _sortable(value: Any) -> bool:
 # ---- trends ----
 
 
-def _trends(version: Version, viewer: Viewer, ccns: Sequence[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Per hospital and measure, the rolling twelve months that may be shown, oldest first."""
-    found = {ccn: version.recall(("trend", viewer.patient_level, ccn)) for ccn in ccns}
-    missing = [ccn for ccn, trends in found.items() if trends is None]
-    if missing:
-        names = {f"ccn{k}": ccn for k, ccn in enumerate(missing)}
-        with version.open() as warehouse:
-            table = warehouse.records(
-                f"select * from result.rolling_measures where ccn in ({', '.join(f'${name}' for name in names)}) "  # noqa: S608
-                "order by ccn, measure, month",
-                names,
-            )
-        rows: dict[str, list[dict[str, Any]]] = {ccn: [] for ccn in missing}
-        for row in table:
-            rows[row["ccn"]].append(row)
-        with version.lock:
-            for ccn in missing:
-                trends = _windows(rows[ccn], disclosure_for(version.hospitals[ccn], viewer))
-                found[ccn] = version.keep(("trend", viewer.patient_level, ccn), trends)
-    return {ccn: trends or {} for ccn, trends in found.items()}
-
-
-def _windows(rows: Sequence[Mapping[str, Any]], seen: Disclosure) -> dict[str, list[dict[str, Any]]]:
-    by_measure: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        by_measure.setdefault(row["measure"], []).append(dict(row))
+def trends_of(rows: Sequence[tuple[str, date, int, int, float]], seen: Disclosure) -> dict[str, list[dict[str, Any]]]:
+    """Per measure the rolling twelve months that may be shown, oldest first, from a hospital's rows of result.rolling_measures:
+    measure, month, index admissions, readmissions, expected readmissions. What is shown ties the counts of `seen`."""
+    by_measure: dict[str, list[tuple[date, int, int, float]]] = {}
+    for measure, *window in rows:
+        by_measure.setdefault(measure, []).append(tuple(window))
     shown = {}
     for measure, windows in by_measure.items():
         kept = []
-        for window in reversed(windows):
-            last = window["month"]
+        for last, admissions, returned, expected in reversed(windows):
             start, end = _next_month(last.replace(year=last.year - 1)), _next_month(last)
-            cases, readmissions = int(window["index_admissions"]), int(window["readmissions"])
+            cases, readmissions = int(admissions), int(returned)
             if cases and seen.admit_window(measure, start, end, cases, readmissions):
                 kept.append(
                     {
                         "month": last,
                         "observed_rate": readmissions / cases,
-                        "observed_to_expected": readmissions / window["expected_readmissions"],
+                        "observed_to_expected": readmissions / expected,
                         "readmissions": readmissions,
-                        "expected_readmissions": window["expected_readmissions"],
+                        "expected_readmissions": expected,
                     }
                 )
         shown[measure] = kept[::-1]
     return shown
 
 
+def _trends(place: Place) -> dict[str, list[dict[str, Any]]]:
+    """The hospital's rolling twelve months as the viewer may see them."""
+    key = ("trends", place.viewer.patient_level, place.hospital.ccn)
+    return place.version.kept(key, dict)
+
+
 def _next_month(day: date) -> date:
     return date(day.year + day.month // 12, day.month % 12 + 1, 1)
 
 
-def _sparkline(trends: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+def sparkline_of(trends: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     """Observed over expected readmissions of several measures together, and which measures these are.
 
     The same measures in every window, or the line would jump with them: as many as have many windows in common.
@@ -369,6 +357,23 @@ class Place:
     def key(self) -> tuple[Any, ...]:
         return self.viewer.patient_level, self.hospital.ccn, self.program_year
 
+    @property
+    def rows(self) -> Mapping[str, Any]:
+        """The hospital's rows of the published tables, nothing hidden yet."""
+        return self.version.kept(("rows", self.hospital.ccn), dict)
+
+    def forecast(self) -> dict[str, Any]:
+        """The hospital's forecast as the run made it, nothing hidden yet."""
+        of_year = {place: row for place, row in self.hospital.measures.items() if place[0] == self.program_year}
+        return forecast_from(
+            self.program_year,
+            self.hospital.ccn,
+            self.rows["forecasts"].get(self.program_year, ()),
+            self.hospital.totals[self.program_year],
+            {measure: row for (_, measure), row in of_year.items()},
+            list(self.version.notes.get(self.program_year, ())),
+        )
+
     def start(self, program_year: int | None = None) -> Starting:
         """What a question about the hospital starts from, over the measures that the viewer sees in full."""
         year = program_year or self.program_year
@@ -383,10 +388,8 @@ class Place:
         exact = self.viewer.patient_level
 
         def read() -> tuple[Starting, tuple[str, ...]]:
-            reference = self.version.reference
-            figures = self.version.kept(("national", year), lambda: national_figures(reference, year))
-            with self.version.open() as warehouse:
-                start = starting(warehouse, reference, self.hospital.ccn, year, figures)
+            figures = self.version.kept(("national", year), lambda: national_figures(self.version.reference, year))
+            start = starting_from(year, self.hospital.name, self.rows["inputs"][year], figures)
             return (start, ()) if exact else blurred(start, self.version.rules(year))
 
         return self.version.kept(("starting", exact, self.hospital.ccn, year), read)
@@ -425,13 +428,7 @@ def hospital_view(place: Place) -> dict[str, Any]:
 
 def _hospital(place: Place) -> dict[str, Any]:
     version, hospital, year = place.version, place.hospital, place.program_year
-    with version.open() as warehouse:
-        forecast = forecast_document(warehouse, year, hospital.ccn)
-        ledger = warehouse.records(
-            "select as_of, measure, figure, low, median, high from result.forecast_ledger "
-            "where program_year = $year and ccn = $ccn order by as_of",
-            {"year": year, "ccn": hospital.ccn},
-        )
+    forecast = place.forecast()
     stays = _dual_windows(place)
     total = total_of_year(hospital, year, place.viewer)
     coarse = total["coarse"]
@@ -469,11 +466,11 @@ def _hospital(place: Place) -> dict[str, Any]:
         "waterfall": _waterfall(place, end, measures, total),
         "chance_of_peer_group": top["chance_of_peer_group"],
         "spread": top["spread"],
-        "trends": _trends(version, place.viewer, [hospital.ccn])[hospital.ccn],
+        "trends": _trends(place),
         "dual": stays,
         "break_even": break_even_view(place),
         "worth": worth_view(place, ranges=False),
-        "changes": _changes(ledger, place),
+        "changes": _changes(place.rows["ledger"].get(year, ()), place),
         "stand_ins": stand_ins(forecast["notes"]),
         "notes": [note for note in forecast["notes"] if "not published" not in note],
         "rules": version.rules(year),
@@ -550,23 +547,8 @@ def _read_dual_windows(place: Place) -> dict[str, Any]:
 
     Without patient level a proportion is shown where its counts may stand beside all others shown, those of the workbook among them.
     """
-    year, ccn = place.program_year, place.hospital.ccn
-    with place.version.open() as warehouse:
-        of_years = {
-            row[0]: row[1:]
-            for row in warehouse.rows(
-                "select program_year, dual_stays, stays, dual_proportion, basis from payment.dual_proportions where ccn = $ccn",
-                {"ccn": ccn},
-            )
-        }
-        windows = (
-            warehouse.rows(
-                "select month, dual_stays, stays, dual_proportion from result.dual_by_month where ccn = $ccn order by month desc",
-                {"ccn": ccn},
-            )
-            if "result.dual_by_month" in place.version.tables
-            else []
-        )
+    year = place.program_year
+    of_years, windows = place.rows["dual"], place.rows["dual months"]
     hides, ties = not place.viewer.patient_level, Intervals()
 
     def may_see(start: date, end: date, dual: Any, stays: Any) -> bool:
@@ -597,14 +579,14 @@ def _digits(value: Any, digits: int | None) -> Any:
     return value if value is None or digits is None else round(value, digits)
 
 
-def _changes(ledger: Sequence[Mapping[str, Any]], place: Place) -> dict[str, Any] | None:
+def _changes(ledger: Sequence[tuple[Any, ...]], place: Place) -> dict[str, Any] | None:
     """This night's forecast beside the last one before it. Without patient level rounded always: what was withheld then is not known."""
-    nights = sorted({row["as_of"] for row in ledger})
+    by_place = {(as_of, measure, figure): median for as_of, measure, figure, _, median, _ in ledger}
+    nights = sorted({as_of for as_of, _, _ in by_place})
     if len(nights) < 2:
         return None
     before, now = nights[-2:]
     coarse = not place.viewer.patient_level
-    by_place = {(row["as_of"], row["measure"], row["figure"]): row["median"] for row in ledger}
 
     def reduction(night: Any) -> Any:
         return _digits(by_place.get((night, None, "reduction")), 3 if coarse else None)
@@ -728,46 +710,19 @@ def measure_view(place: Place, measure: str) -> dict[str, Any]:
 
 def _measure(place: Place, measure: str) -> dict[str, Any]:
     version, hospital, year = place.version, place.hospital, place.program_year
-    key = {"year": year, "measure": measure, "ccn": hospital.ccn}
     state = place.seen.state(year, measure)
-    with version.open() as warehouse:
-        counts = warehouse.rows(
-            "select program_year, first_reason, stays from cohort.measure_counts "
-            "where measure = $measure and ccn = $ccn order by program_year",
-            {"measure": measure, "ccn": hospital.ccn},
-        )
-        meanings = dict(warehouse.rows("select reason, meaning from reference.reason_codes order by position"))
-        model = warehouse.records(
-            "select term, kind, value, standard_error, basis, model_program_year, source from risk.model_in_force "
-            "where program_year = $year and measure = $measure",
-            {"year": year, "measure": measure},
-        )
-        prevalence = warehouse.records(
-            "select * from result.risk_factor_prevalence where measure = $measure and ccn = $ccn",
-            {"measure": measure, "ccn": hospital.ccn},
-        )
-        variables = warehouse.records(
-            "select variable_key, report_label, type, confidence from reference.risk_variables "
-            "where measure = $measure order by report_order",
-            {"measure": measure},
-        )
-        tenths = warehouse.records(
-            "select * from result.calibration where program_year = $year and measure = $measure order by tenth",
-            {"year": year, "measure": measure},
-        )
-        fit = warehouse.rows(
-            "select c_statistic from result.discrimination where program_year = $year and measure = $measure",
-            {"year": year, "measure": measure},
-        )
-        forecast = forecast_document(warehouse, year, hospital.ccn)
-        gaps = _gaps(warehouse, place, key, state)
+    rows = version.kept(("measures", hospital.ccn), dict)
+    model = version.kept(("model", year, measure), dict)
+    forecast = place.forecast()
     figures = hide_measure(
         dict(hospital.measures.get((year, measure), {})) | forecast["measures"][measure],
         state,
         exact=place.viewer.patient_level,
     )
-    factors = _with_effects(_factors(place, measure, model, prevalence, variables), figures.get("expected"))
-    constants = {row["kind"]: row for row in model if row["kind"] in {"intercept", "variance"}}
+    factors = _with_effects(
+        _factors(place, measure, model["terms"], rows["prevalence"].get(measure, ())), figures.get("expected")
+    )
+    constants = {row["kind"]: row for row in model["terms"] if row["kind"] in {"intercept", "variance"}}
     return {
         "ccn": hospital.ccn,
         "name": hospital.label,
@@ -776,17 +731,17 @@ def _measure(place: Place, measure: str) -> dict[str, Any]:
         "state": state.value,
         "figures": figures,
         "rules": next(row for row in version.reference.rows("measures") if row["measure"] == measure),
-        "flow": _flow(place, measure, counts, meanings),
+        "flow": _flow(place, measure, rows["counts"].get(measure, ()), version.facts.reasons),
         "factors": factors,
         "weightiest": sorted(
             (row for row in factors if row["effect"]), key=lambda row: abs(row["effect"]), reverse=True
         )[:MOST_NAMED],
-        "gaps": gaps,
+        "gaps": _gaps(place, rows["gaps"].get((year, measure), ()), state),
         "intercept": constants.get("intercept"),
         "variance": constants.get("variance"),
-        "calibration": _calibration(place, measure, tenths),
-        "c_statistic": _c_statistic(place, measure, fit),
-        "trend": _trends(version, place.viewer, [hospital.ccn])[hospital.ccn].get(measure, []),
+        "calibration": _calibration(place, measure, model["tenths"]),
+        "c_statistic": _c_statistic(place, model["c_statistic"]),
+        "trend": _trends(place).get(measure, []),
         "national_rate": version.reference.national_rates(year).value[measure],
         "national_rate_year": version.reference.national_rates(year).year_used,
     }
@@ -824,14 +779,14 @@ def _factors(
     place: Place,
     measure: str,
     model: Sequence[Mapping[str, Any]],
-    prevalence: Sequence[Mapping[str, Any]],
-    variables: Sequence[Mapping[str, Any]],
+    prevalence: Sequence[tuple[str, int, int, float]],
 ) -> list[dict[str, Any]]:
     """Coefficients with the hospital's own share of admissions and that of all hospitals of the run."""
     coefficients = {row["term"]: row for row in model if row["kind"] == "coefficient"}
-    of_hospital = {row["variable_key"]: row for row in prevalence}
-    of_run = _run_prevalence(place, measure)
-    exact, state = place.viewer.patient_level, _whole_state(place.version, place.hospital.ccn, place.viewer, measure)
+    of_hospital = {key: row for key, *row in prevalence}
+    exact, state = place.viewer.patient_level, whole_state(place.seen, place.version.years, measure)
+    of_run: Mapping[str, Any] = place.version.kept(("prevalence", exact, measure), dict)
+    variables: Sequence[Mapping[str, Any]] = place.version.kept(("variables", measure), list)
     factors = []
     for variable in variables:
         key = variable["variable_key"]
@@ -840,9 +795,9 @@ def _factors(
         own: Any = None
         if row is not None and is_years:
             # Mean age over 65: no count of patients, shown where the measure is.
-            own = round(row["mean_value"], 1) if exact or state is Shown.OPEN else HIDDEN
+            own = round(row[2], 1) if exact or state is Shown.OPEN else HIDDEN
         elif row is not None:
-            with_factor, admissions = int(row["with_factor"]), int(row["index_admissions"])
+            admissions, with_factor = int(row[0]), int(row[1])
             own = with_factor / admissions if exact else shown_share(with_factor, admissions, state)
         run = of_run.get(key)
         found = coefficients.get(key)
@@ -871,91 +826,23 @@ def _with_effects(factors: list[dict[str, Any]], expected: Any) -> list[dict[str
     return factors
 
 
-def _whole_state(version: Version, ccn: str, viewer: Viewer, measure: str) -> Shown:
+def whole_state(seen: Disclosure, years: Sequence[int], measure: str) -> Shown:
     """The prevalence is over all program years of the run, so the measure must be open in one of them, and in none be withheld."""
-    seen = disclosure_for(version.hospitals[ccn], viewer)
-    states = [seen.state(year, measure) for year in version.years]
-    return Shown.OPEN if any(each is Shown.OPEN for each in states) else Shown.WITHHELD
+    return Shown.OPEN if any(seen.state(year, measure) is Shown.OPEN for year in years) else Shown.WITHHELD
 
 
-def _run_prevalence(place: Place, measure: str) -> dict[str, Any]:
-    """By risk factor the share of all admissions of the run that have it (mean years over 65), HIDDEN where it would give a hidden
-    part away: the parts not shown must be none, or at least two and no small cell together."""
-    version, exact = place.version, place.viewer.patient_level
-
-    def make() -> dict[str, Any]:
-        opened = [ccn for ccn in version.hospitals if _whole_state(version, ccn, place.viewer, measure) is Shown.OPEN]
-        with version.open() as warehouse:
-            rows = warehouse.records(
-                """
-                with counted as (
-                    select variable_key, with_factor, index_admissions, mean_value,
-                        opened.ccn is null or with_factor between $low and $high or index_admissions between $low and $high
-                            or index_admissions - with_factor between $low and $high as is_hidden
-                    from result.risk_factor_prevalence as prevalence
-                    left join (select unnest($opened::varchar[]) as ccn) as opened on prevalence.ccn = opened.ccn
-                    where measure = $measure
-                )
-                select variable_key, sum(with_factor)::bigint as with_factor, sum(index_admissions)::bigint as index_admissions,
-                    count(*) filter (is_hidden) as hidden, coalesce(sum(with_factor) filter (is_hidden), 0)::bigint as in_hidden,
-                    sum(mean_value * index_admissions order by mean_value, index_admissions) as years
-                from counted group by variable_key
-                """,
-                {"measure": measure, "opened": opened, "low": LOWEST, "high": HIGHEST},
-            )
-        found: dict[str, Any] = {}
-        for row in rows:
-            key = row["variable_key"]
-            if key == YEARS_OVER_65:
-                found[key] = round(row["years"] / row["index_admissions"], 1) if row["index_admissions"] else None
-            elif exact:
-                found[key] = row["with_factor"] / row["index_admissions"]
-            elif (row["hidden"] and (row["hidden"] < 2 or row["in_hidden"] <= 2 * HIGHEST)) or is_small(
-                row["with_factor"]
-            ):
-                found[key] = HIDDEN
-            else:
-                found[key] = round(row["with_factor"] / row["index_admissions"], 2)
-        return found
-
-    return version.kept(("prevalence", exact, measure), make)
-
-
-def prepare(version: Version) -> None:
-    """Work out what every viewer's pages need of all hospitals, before a new version takes the place of the last one."""
-    method_view(version, Viewer())
-    first = next(iter(version.hospitals.values()))
-    for patient_level in (False, True) if version.patients else (False,):
-        viewer = Viewer(patient_level=patient_level)
-        for year in version.years:
-            breathe()
-            system_view(version, viewer, program_year=year)
-        place = Place(version, viewer, first, min(first.totals))
-        for measure in MEASURES:
-            breathe()
-            _run_prevalence(place, measure)
-
-
-def _gaps(warehouse: Any, place: Place, key: Mapping[str, Any], state: Shown) -> list[dict[str, Any]]:
+def _gaps(place: Place, rows: Sequence[tuple[Any, ...]], state: Shown) -> list[dict[str, Any]]:
     """Factors that earlier claims show and the coding of the index admission lacks, the weightiest first."""
-    if "result.documentation_gaps" not in place.version.tables:
-        return []
-    rows = warehouse.records(
-        "select gaps.variable_key, report_label, by_history_alone, index_admissions, expected_difference "
-        "from result.documentation_gaps as gaps inner join reference.risk_variables using (measure, variable_key) "
-        "where program_year = $year and measure = $measure and ccn = $ccn and by_history_alone > 0 "
-        "order by abs(expected_difference) desc limit 8",
-        dict(key),
-    )
     if place.viewer.patient_level:
-        return list(rows)
+        names = ("variable_key", "report_label", "by_history_alone", "index_admissions", "expected_difference")
+        return [dict(zip(names, row, strict=True)) for row in rows]
     if state is not Shown.OPEN:
         return []
     return [
-        {"report_label": row["report_label"], "share": share}
-        for row in rows
+        {"report_label": label, "share": share}
+        for _, label, by_history_alone, admissions, _ in rows
         if not isinstance(
-            share := shown_share(row["by_history_alone"], row["index_admissions"], state, uncertain_by=HIGHEST / 2),
+            share := shown_share(by_history_alone, admissions, state, uncertain_by=HIGHEST / 2),
             Hidden,
         )
     ]
@@ -964,12 +851,12 @@ def _gaps(warehouse: Any, place: Place, key: Mapping[str, Any], state: Shown) ->
 def _calibration(place: Place, measure: str, tenths: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Observed and expected rates of tenths (or of as many parts as have no small cell) of the run's admissions."""
     exact = place.viewer.patient_level
-    hospitals = place.version.hospitals.values()
+    hospitals = place.version.hospitals
     # One hospital whose counts are hidden must not follow from the sums of all.
     if (
         not exact
         and len(hospitals) < 3
-        and any(each.disclosure.state(place.program_year, measure) is not Shown.OPEN for each in hospitals)
+        and any(each.disclosure.state(place.program_year, measure) is not Shown.OPEN for each in hospitals.values())
     ):
         return {"parts": [], "withheld": True}
     for size in (1, 2, 5):
@@ -1004,10 +891,8 @@ def _calibration(place: Place, measure: str, tenths: Sequence[Mapping[str, Any]]
     return {"parts": [], "withheld": True}
 
 
-def _c_statistic(place: Place, measure: str, fit: Sequence[tuple[Any]]) -> Any:
-    if not fit or fit[0][0] is None:
-        return None
-    return fit[0][0] if place.viewer.patient_level else round(fit[0][0], 2)
+def _c_statistic(place: Place, value: float | None) -> float | None:
+    return value if value is None or place.viewer.patient_level else round(value, 2)
 
 
 # ---- proofs ----
@@ -1020,7 +905,7 @@ def proof_view(version: Version, viewer: Viewer) -> dict[str, Any]:
     """
     seen = [
         row
-        for row in version.proofs
+        for row in version.facts.proofs
         if (viewer.hospitals is None if row["ccn"] is None else viewer.may_see(row["ccn"]))
     ]
     made = [
@@ -1087,38 +972,38 @@ def _sources(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def method_view(version: Version, viewer: Viewer) -> dict[str, Any]:
     """Rules in force with their sources, versions of lists, input files, quality checks, notes."""
+    return version.kept(("method",), dict) | {"freshness": freshness(version)}
 
-    def make() -> dict[str, Any]:
-        reference = version.reference
-        parameters = reference.parameters(version.settings.parameters)
-        shared = [
-            note
-            for note in version.notes.get(version.years[0], ())
-            if all(note in version.notes.get(year, ()) for year in version.years)
-        ]
-        return {
-            "notes": shared,
-            "years": [
-                {
-                    "program_year": year,
-                    "rules": version.rules(year),
-                    "notes": [note for note in version.notes.get(year, ()) if note not in shared],
-                    "neutrality_modifier": reference.neutrality_modifier(year),
-                    "peer_group_medians": reference.peer_group_medians(year),
-                    "peer_group_cuts": reference.peer_group_cuts(year),
-                    "national_rates": reference.national_rates(year),
-                }
-                for year in version.years
-            ],
-            "measures": reference.rows("measures"),
-            "parameters": list(parameters.values()),
-            "lists": [each | {"source": _sources(reference.rows(str(each["table"])))} for each in version.lists],
-            "files": version.files,
-            "rejects": version.rejects,
-            "inputs": version.inputs,
-            "skipped": version.skipped,
-            "checks": version.checks,
-            "reasons": sorted(reference.rows("reason_codes"), key=lambda row: int(row["position"])),
-        }
 
-    return version.kept(("method",), make) | {"freshness": freshness(version)}
+def method_document(facts: Facts, reference: Reference, settings: Settings) -> dict[str, Any]:
+    """`method_view` as far as it is the same at all times."""
+    parameters = reference.parameters(settings.parameters)
+    shared = [
+        note
+        for note in facts.notes.get(facts.years[0], ())
+        if all(note in facts.notes.get(year, ()) for year in facts.years)
+    ]
+    return {
+        "notes": shared,
+        "years": [
+            {
+                "program_year": year,
+                "rules": reference.program_year(year),
+                "notes": [note for note in facts.notes.get(year, ()) if note not in shared],
+                "neutrality_modifier": reference.neutrality_modifier(year),
+                "peer_group_medians": reference.peer_group_medians(year),
+                "peer_group_cuts": reference.peer_group_cuts(year),
+                "national_rates": reference.national_rates(year),
+            }
+            for year in facts.years
+        ],
+        "measures": reference.rows("measures"),
+        "parameters": list(parameters.values()),
+        "lists": [each | {"source": _sources(reference.rows(str(each["table"])))} for each in reference.lists_in_use()],
+        "files": facts.files,
+        "rejects": facts.rejects,
+        "inputs": facts.inputs,
+        "skipped": facts.skipped,
+        "checks": facts.checks,
+        "reasons": sorted(reference.rows("reason_codes"), key=lambda row: int(row["position"])),
+    }

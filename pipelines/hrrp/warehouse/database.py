@@ -93,12 +93,14 @@ class Warehouse:
         names = [column[0] for column in found.description or ()]
         return _as_records(names, found.fetchall())
 
-    def batches(self, sql: str, size: int = 200) -> Iterator[list[dict[str, Any]]]:
-        """`records` of a large query in pieces of `size` rows."""
-        found = self._connection.execute(sql)
-        names = [column[0] for column in found.description or ()]
-        while rows := found.fetchmany(size):
-            yield _as_records(names, rows)
+    @contextmanager
+    def beside(self) -> Iterator[Warehouse]:
+        """A second connection to what this one has open, at a hundredth of the cost of opening it, and for another thread."""
+        connection = self._connection.cursor()
+        try:
+            yield Warehouse(connection, self.path, self._spill)
+        finally:
+            connection.close()
 
     def execute(self, sql: str, values: Mapping[str, Any] | Sequence[Any] | None = None) -> None:
         """Run a statement without a result; values are bound."""

@@ -3,6 +3,8 @@
 A reader that has the old file open keeps it until it closes; one that opens afterwards sees the new one. The review database
 holds tables of hospitals and rules only: no table with a column that points to a stay, a person or a row of the extract. Only where
 the site says so (publish_patients) a second file beside it holds the tables of single stays, for users of the page who may see them.
+
+Writing a nation's files takes both processors of a small machine for seconds while people read the last version, so it gives way to them.
 """
 
 from __future__ import annotations
@@ -10,9 +12,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -20,6 +25,7 @@ from hrrp.settings import Settings
 from hrrp.warehouse.database import Warehouse, open_warehouse
 
 PATIENTS = "review_patients.duckdb"
+POLITENESS = 10
 CHECK_COLUMNS = {
     "table_name": "varchar",
     "check_name": "varchar",
@@ -99,6 +105,23 @@ def review_tables(warehouse: Warehouse) -> list[str]:
     ]
 
 
+T = TypeVar("T")
+
+
+def giving_way(work: Callable[[], T]) -> T:
+    """What `work` returns, done in a thread that has to wait where others want the processor, the database's own threads with it.
+
+    A priority once lowered cannot be raised again, but it is a thread's (on Linux; elsewhere nothing is lowered).
+    """
+
+    def lower() -> None:
+        if sys.platform == "linux":
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), POLITENESS)
+
+    with ThreadPoolExecutor(1, initializer=lower) as apart:
+        return apart.submit(work).result()
+
+
 def write_review(working: Path, target: Path, settings: Settings, checks: pd.DataFrame | None = None) -> list[str]:
     """Write the review database from the closed working file to `target`, which is replaced in one step; its tables.
 
@@ -106,6 +129,10 @@ def write_review(working: Path, target: Path, settings: Settings, checks: pd.Dat
     results of replications and reconciliations (result.proofs). With
     `publish_patients` the tables of single stays go into review_patients.duckdb beside it; without, that file goes.
     """
+    return giving_way(lambda: _write_review(working, target, settings, checks))
+
+
+def _write_review(working: Path, target: Path, settings: Settings, checks: pd.DataFrame | None) -> list[str]:
     with open_warehouse(working, settings, read_only=True) as warehouse:
         tables = review_tables(warehouse)
     patients = target.with_name(PATIENTS)
