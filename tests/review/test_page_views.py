@@ -74,19 +74,18 @@ def test_every_figure_names_source_period_rule_year_and_stand_ins(version: Versi
 
 def test_an_export_holds_what_the_filters_leave(version: Version) -> None:
     place = views.place_of(version, ALL, MY_HOSPITAL, 2029)
-    with version.open_patients() as warehouse:
-        for chosen in (
-            {"measure": "HF"},
-            {"show": "readmitted"},
-            {"measure": "PN", "show": "excluded"},
-            {"needle": "i"},
-        ):
-            listed = stays.stay_list(warehouse, place, **chosen)  # type: ignore[arg-type]
-            number, text = stays.export(warehouse, place, **chosen)
-            rows = list(csv.DictReader(io.StringIO(text)))
-            assert len(rows) == number == listed["total"] > 0, chosen
-            if chosen.get("show") == "readmitted":
-                assert {row["readmitted"] for row in rows} == {"True"}
+    for chosen in (
+        {"measure": "HF"},
+        {"show": "readmitted"},
+        {"measure": "PN", "show": "excluded"},
+        {"needle": "i"},
+    ):
+        listed = stays.stay_list(place, **chosen)  # type: ignore[arg-type]
+        number, text = stays.export(place, **chosen)
+        rows = list(csv.DictReader(io.StringIO(text)))
+        assert len(rows) == number == listed["total"] > 0, chosen
+        if chosen.get("show") == "readmitted":
+            assert {row["readmitted"] for row in rows} == {"True"}
 
 
 def test_the_page_of_a_stay_that_came_back_names_the_rows_that_set_its_risk(site: Site) -> None:

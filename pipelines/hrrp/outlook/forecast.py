@@ -32,10 +32,11 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Collection
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import cache, cached_property, lru_cache
 from types import ModuleType
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,11 @@ MODE_TOLERANCE = 1e-11
 NEWTON_STEPS = 50
 # After a step s Newton's next error is at most s^2 / 2 here (|f''| < f'): below 1e-8.
 DRAW_TOLERANCE = 1e-4
+# Courses and ratios of one hospital that are kept for the next question about it, 80 to 160 kB each.
+MOST_KEPT = 40
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,11 @@ class MeasureToDate:
     elsewhere_share_se: float = 0.0
     prior_mean: float = float("nan")
     prior_variance: float = float("nan")
+
+    @cached_property
+    def solved(self) -> dict[Any, Any]:
+        """What `hrrp.outlook.what_if` has solved of it already, by question."""
+        return {}
 
     @property
     def prior(self) -> tuple[float, float]:
@@ -191,7 +202,8 @@ def national_draws(count: int, seed: int) -> Draws:
 class OwnDraws:
     """Standard normal draws of one hospital's own sources, (6, D) each, `dual` (D,).
 
-    `volume_marks` (6, 2, 3) are the order statistics of `volume` that its quantiles lie between: cases increase with it.
+    `volume_marks` (6, 2, 3) are the order statistics of `volume` that its quantiles lie between: cases increase with it. `kept` is what
+    was drawn with them, for the next question about the hospital.
     """
 
     results: Floats
@@ -201,6 +213,17 @@ class OwnDraws:
     elsewhere: Floats
     dual: Floats
     volume_marks: Floats
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, known: MeasureToDate, key: tuple[float, ...], make: Callable[[], T]) -> T:
+        """What `make` gives for a measure and a question, made once. Nobody may write to it."""
+        found = self.kept.get((id(known), *key))
+        if found is None:
+            if len(self.kept) >= MOST_KEPT:
+                self.kept.clear()
+            # With the measure, so that no other one gets its place in memory meanwhile.
+            found = self.kept[id(known), *key] = (known, make())
+        return cast("T", found[1])
 
 
 def own_draws(ccn: str, shared: Draws) -> OwnDraws:
@@ -292,7 +315,9 @@ def drawn_reductions(
     def part(k: int, change: Change) -> Floats:
         if not national.in_payment[k]:
             return np.zeros(shared.count)
-        return _drawn(hospital.measures[k], k, national, shared, own, change, group, modifier)[1]
+        known, ratio = hospital.measures[k], ratios[k]
+        err, cases = _ratio_and_cases(known, k, national, shared, own, change)
+        return _part(err, cases, medians[k], ratio, modifier, bool(national.in_payment[k]))[0]
 
     def together(parts: list[Floats]) -> Floats:
         total = np.zeros(shared.count)
@@ -300,10 +325,13 @@ def drawn_reductions(
             total += each
         return payment_reduction(total[:, None], national.cap)
 
+    medians = [_median(k, national, shared, group, NO_CHANGE.medians[k]) for k in range(len(MEASURES))]
+    ratios = [_payment_ratio(known, own.payments[k]) for k, known in enumerate(hospital.measures)]
     parts = [part(k, NO_CHANGE) for k in range(len(MEASURES))]
     base, fewer = together(parts), {}
     for k in measures:
-        if not national.in_payment[k]:
+        if avoided >= 0.0 and not parts[k].any():
+            # What contributes in no draw contributes in none with fewer readmissions.
             fewer[k] = base
             continue
         change = Change(avoided=tuple(avoided if other == k else 0.0 for other in range(len(MEASURES))))
@@ -322,25 +350,46 @@ def _drawn(
     modifier: Floats,
 ) -> Drawn:
     """The k-th measure at the end of the period: ERR, contribution and whether it is penalised, draw by draw; chance of 25 cases."""
-    patients = _patients(known)
-    prior_mean, variance = known.prior
-    n_known = float(known.linear_predictor.size)
-    mode = posterior_mode(patients, _best_count(known), n_known, variance, prior_mean)
-    effect = _effect(known, mode, patients.risk_and_slope(mode)[1], float(national.model_sd[k]))
-    err, total = _at_end(known, patients, effect, k, shared, own, change)
-    cases = np.floor(total + 0.5)
-    if cases.min() < 1.0:
-        err = np.where(cases >= 1.0, err, np.nan)
+    err, cases = _ratio_and_cases(known, k, national, shared, own, change)
     median = _median(k, national, shared, group, change.medians[k])
-    enough = cases >= MINIMUM_CASES
-    penalised = enough & (err > median) & bool(national.in_payment[k])
-    if np.isfinite(known.drg_payment_ratio):
-        ratio = np.maximum(known.drg_payment_ratio * (1.0 + known.drg_payment_ratio_cv * own.payments[k]), 0.0)
-        part = contributions(err, median, ratio, cases, modifier) * national.in_payment[k]
-    else:
+    ratio = _payment_ratio(known, own.payments[k])
+    part, penalised = _part(err, cases, median, ratio, modifier, bool(national.in_payment[k]))
+    return err, part, penalised, _share(cases >= MINIMUM_CASES)
+
+
+def _ratio_and_cases(
+    known: MeasureToDate, k: int, national: National, shared: Draws, own: OwnDraws, change: Change
+) -> tuple[Floats, Floats]:
+    """ERR and whole cases at the end of the period, draw by draw, whatever they are held against."""
+    volume, avoided, model_sd = float(change.volume[k]), float(change.avoided[k]), float(national.model_sd[k])
+    course = own.once(known, (k, model_sd, volume), lambda: _course(known, k, model_sd, shared, own, volume))
+
+    def solve() -> tuple[Floats, Floats]:
+        err = _err_at_end(known, course, avoided)
+        cases = np.floor(course.total + 0.5)
+        if cases.min() < 1.0:
+            err = np.where(cases >= 1.0, err, np.nan)
+        return err, cases
+
+    return own.once(known, (k, model_sd, volume, avoided), solve)
+
+
+def _payment_ratio(known: MeasureToDate, normal: Floats) -> Floats | None:
+    """The DRG payment ratio, draw by draw; None where it is unknown."""
+    if not np.isfinite(known.drg_payment_ratio):
+        return None
+    return np.maximum(known.drg_payment_ratio * (1.0 + known.drg_payment_ratio_cv * normal), 0.0)
+
+
+def _part(
+    err: Floats, cases: Floats, median: Floats | float, ratio: Floats | None, modifier: Floats, in_payment: bool
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Contribution and whether it is penalised, draw by draw."""
+    penalised = (cases >= MINIMUM_CASES) & (err > median) & in_payment
+    if ratio is None:
         # Above the median with unknown payments: the contribution is unknown; that there is one is known.
-        part = np.where(penalised, np.nan, 0.0)
-    return err, part, penalised, _share(enough)
+        return np.where(penalised, np.nan, 0.0), penalised
+    return contributions(err, median, ratio, cases, modifier) * in_payment, penalised
 
 
 def _patients(known: MeasureToDate) -> Patients:
@@ -373,25 +422,37 @@ def _effect(known: MeasureToDate, mode: float, slope: float, model_sd: float) ->
     return Effect(mode, math.sqrt(variance * shrink), with_nation, model_sd)
 
 
-def _at_end(
-    known: MeasureToDate, patients: Patients, effect: Effect, k: int, shared: Draws, own: OwnDraws, change: Change
-) -> tuple[Floats, Floats]:
-    """ERR and admissions at the end of the period, draw by draw."""
+@dataclass(frozen=True)
+class Course:
+    """A measure to the end of the period, draw by draw, before anything is avoided: admissions, readmissions, and what the hospital's
+    effect is solved from."""
+
+    patients: Patients
+    curve: RiskCurve
+    mode: float
+    shift: Floats
+    total: Floats
+    readmitted: Floats
+
+
+def _course(known: MeasureToDate, k: int, model_sd: float, shared: Draws, own: OwnDraws, volume: float) -> Course:
+    patients = _patients(known)
+    prior_mean, variance = known.prior
+    n_known = float(known.linear_predictor.size)
+    mode = posterior_mode(patients, _best_count(known), n_known, variance, prior_mean)
+    effect = _effect(known, mode, patients.risk_and_slope(mode)[1], model_sd)
     shift = effect.model_sd * shared.model[k]
     true_effect = effect.mode + effect.with_nation * shift + effect.sd * own.results[k]
     true_effect = np.minimum(np.maximum(true_effect, -FURTHEST, out=true_effect), FURTHEST, out=true_effect)
     curve = _curve(patients, true_effect, shift)
 
-    total, _ = _cases(known, own.volume[k], change.volume[k])
+    total, _ = _cases(known, own.volume[k], volume)
     further = total - known.linear_predictor.size
     risk = curve.risk(true_effect)
     mean = further * risk
     returns = mean + np.sqrt(mean * (1.0 - risk)) * own.chance[k]
     np.minimum(np.maximum(returns, 0.0, out=returns), further, out=returns)
-
-    readmitted = _seen_and_unseen(known, own.elsewhere[k]) + returns - change.avoided[k]
-    np.minimum(np.maximum(readmitted, 0.0, out=readmitted), total, out=readmitted)
-    return _err_at_end(patients, curve, effect.mode, readmitted, total, shift, known.tau2), total
+    return Course(patients, curve, mode, shift, total, _seen_and_unseen(known, own.elsewhere[k]) + returns)
 
 
 def _compiled(
@@ -518,13 +579,16 @@ def _curve(patients: Patients, *places: Floats) -> RiskCurve:
     return patients.curve(low - 0.01, high + 0.01)
 
 
-def _err_at_end(
-    patients: Patients, curve: RiskCurve, mode: float, y: Floats, n: Floats, shift: Floats, tau2: float
-) -> Floats:
+def _err_at_end(known: MeasureToDate, course: Course, avoided: float) -> Floats:
     """ERR = f(v) / f(shift) with v = u_end + shift, the root of v + tau2 n f(v) = shift + tau2 y, increasing in v.
 
-    `curve` covers `shift`; `mode` is a point that v is near to.
+    The course's curve covers `shift`; its `mode` is a point that v is near to.
     """
+    patients, curve, mode, shift, n, tau2 = (
+        course.patients, course.curve, course.mode, course.shift, course.total, known.tau2,
+    )  # fmt: skip
+    y = course.readmitted - avoided
+    np.minimum(np.maximum(y, 0.0, out=y), n, out=y)
     base = curve.risk(shift)
     if tau2 <= 0.0:
         return np.ones_like(base)

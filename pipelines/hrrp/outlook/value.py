@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hrrp.outlook.forecast import Change, Draws, HospitalToDate, National, drawn_reductions, own_draws
+from hrrp.outlook.forecast import Change, Draws, HospitalToDate, National, OwnDraws, drawn_reductions, own_draws
 from hrrp.outlook.what_if import HospitalEnd, one_fewer, what_if
 from hrrp.penalty.factor import MINIMUM_CASES
 from hrrp.program import MEASURES
@@ -60,17 +60,19 @@ def value_of_avoiding(
     margin: float,
     payment_per_readmission: Mapping[str, float] | None = None,
     measures: Collection[str] = MEASURES,
+    own: OwnDraws | None = None,
 ) -> list[ReadmissionValue]:
     """The value of one avoided readmission in each measure, best first.
 
     `years` are the program years whose periods contain the discharge, of one hospital; `margin` the contribution margin of one
-    readmission in dollars; `payment_per_readmission` by measure, for the multiplier. Without `shared` draws there is no range (NaN).
+    readmission in dollars; `payment_per_readmission` by measure, for the multiplier. Without `shared` draws there is no range (NaN);
+    `own` are the hospital's where the caller has them.
     """
     payments = payment_per_readmission or {}
     base = {each.program_year: what_if(each.hospital, each.national, Change()) for each in years}
     draws = {}
     if shared is not None:
-        own = own_draws(years[0].hospital.ccn, shared)
+        own = own or own_draws(years[0].hospital.ccn, shared)
         places = [MEASURES.index(measure) for measure in measures]
         draws = {
             each.program_year: drawn_reductions(each.hospital, each.national, shared, 1.0, places, own)

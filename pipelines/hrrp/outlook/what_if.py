@@ -30,6 +30,8 @@ from hrrp.program import MEASURES
 Floats = NDArray[np.float64]
 TOLERANCE = 1e-12
 MAX_STEPS = 100
+# Answers kept of a measure for further questions about it.
+MOST_SOLVED = 500
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,38 @@ def _rows(known: MeasureToDate) -> Floats:
     return np.array([math.log(known.national_rate / (1.0 - known.national_rate))])
 
 
+def _solved(known: MeasureToDate, avoided: float, volume: float) -> tuple[float, ...]:
+    """Cases, readmissions and those still to come, predicted, expected and information at the end of the period: what a measure comes
+    to, whatever it is held against. Solved once for each question, as many questions share it."""
+    found: tuple[float, ...] | None = known.solved.get((avoided, volume))
+    if found is None:
+        if len(known.solved) >= MOST_SOLVED:
+            known.solved.clear()
+        found = known.solved[avoided, volume] = _solve(known, avoided, volume)
+    return found
+
+
+def _solve(known: MeasureToDate, avoided: float, volume: float) -> tuple[float, ...]:
+    rows = _rows(known)
+    n_known = float(known.linear_predictor.size)
+    to_date = known.solved.get(None)
+    if to_date is None:
+        seen = min(known.readmissions / (1.0 - known.elsewhere_share), n_known)
+        prior_mean, variance = known.prior
+        own = solve_effect(seen, n_known / rows.size, rows, variance, prior_mean)
+        to_date = known.solved[None] = seen, float(expit(rows + own).mean()), float(expit(rows).mean())
+    seen, risk_of_own, expected = to_date
+    further = known.future_mean * volume + known.pending
+    cases = n_known + further
+    returns = further * risk_of_own
+    readmissions = min(max(seen + returns - avoided, 0.0), cases)
+    weight = cases / rows.size
+    end = solve_effect(readmissions, weight, rows, known.tau2)
+    risk = expit(rows + end)
+    information = weight * float((risk * (1.0 - risk)).sum())
+    return cases, readmissions, returns, float(risk.mean()), expected, information
+
+
 def measure_end(
     known: MeasureToDate,
     median: float,
@@ -150,20 +184,7 @@ def measure_end(
     in_payment: bool = True,
 ) -> MeasureEnd:
     """One measure in the middle of the road at the end of the period, under a scenario."""
-    rows = _rows(known)
-    n_known = float(known.linear_predictor.size)
-    seen = min(known.readmissions / (1.0 - known.elsewhere_share), n_known)
-    further = known.future_mean * volume + known.pending
-    cases = n_known + further
-    prior_mean, variance = known.prior
-    own = solve_effect(seen, n_known / rows.size, rows, variance, prior_mean)
-    returns = further * float(expit(rows + own).mean())
-    readmissions = min(max(seen + returns - avoided, 0.0), cases)
-    weight = cases / rows.size
-    end = solve_effect(readmissions, weight, rows, known.tau2)
-    risk = expit(rows + end)
-    predicted, expected = float(risk.mean()), float(expit(rows).mean())
-    information = weight * float((risk * (1.0 - risk)).sum())
+    cases, readmissions, returns, predicted, expected, information = _solved(known, float(avoided), float(volume))
     whole_cases = math.floor(cases + 0.5)
     err = predicted / expected if whole_cases >= 1 else math.nan
     contribution = float(

@@ -569,26 +569,23 @@ def stay_list(page: Page, request: Request, version: Version, viewer: Viewer) ->
     place = _patients_place(page, request, version, viewer)
     query = request.query_params
     sort = query.get("sort", "-discharge")
-    with version.open_patients() as warehouse:
-        view = stays.stay_list(
-            warehouse,
-            place,
-            measure=query.get("measure", ""),
-            show=query.get("show", "all"),
-            reason=query.get("reason", "")[:60],
-            needle=query.get("find", "")[:60],
-            sort=sort.removeprefix("-"),
-            descending=sort.startswith("-"),
-            page=_whole(query.get("page")) or 1,
-        )
-        choices = list(stays.reason_choices(warehouse, place))
+    view = stays.stay_list(
+        place,
+        measure=query.get("measure", ""),
+        show=query.get("show", "all"),
+        reason=query.get("reason", "")[:60],
+        needle=query.get("find", "")[:60],
+        sort=sort.removeprefix("-"),
+        descending=sort.startswith("-"),
+        page=_whole(query.get("page")) or 1,
+    )
     stays.write_audit(page.settings.out, viewer.name, "stays", place, view["measure"], len(view["rows"]))
     return page.render(
         "stays.html",
         viewer,
         place=place,
         view=view,
-        choices=choices,
+        choices=stays.reason_choices(place),
         meanings=_meanings(version),
         fresh=views.freshness(version),
     )
@@ -617,15 +614,13 @@ def stay_export(page: Page, request: Request, version: Version, viewer: Viewer) 
     place = _patients_place(page, request, version, viewer)
     query = request.query_params
     measure = query.get("measure", "")
-    with version.open_patients() as warehouse:
-        rows, text = stays.export(
-            warehouse,
-            place,
-            measure=measure,
-            show=query.get("show", "all"),
-            reason=query.get("reason", "")[:60],
-            needle=query.get("find", "")[:60],
-        )
+    rows, text = stays.export(
+        place,
+        measure=measure,
+        show=query.get("show", "all"),
+        reason=query.get("reason", "")[:60],
+        needle=query.get("find", "")[:60],
+    )
     stays.write_audit(page.settings.out, viewer.name, "export", place, measure, rows)
     name = f"stays_{place.hospital.ccn}_fy{place.program_year}.csv"
     return Response(

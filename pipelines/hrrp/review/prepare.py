@@ -8,6 +8,7 @@ A page that is already open has this done by a process of its own (`python -m hr
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from hrrp.program import MEASURES, Reference
-from hrrp.review import views
+from hrrp.review import stays, views
 from hrrp.review.scenarios import review_database
 from hrrp.review.suppression import EVERYTHING, HIDDEN, HIGHEST, LOWEST, Shown, disclose, is_small
 from hrrp.review.version import Facts, Hospital, StoreWriter, known_spans
@@ -66,8 +67,13 @@ def lay_out(settings: Settings, folder: Path) -> str:
         part.unlink(missing_ok=True)
         try:
             published_at = datetime.fromtimestamp(held.stat().st_mtime, tz=UTC)
+            store = StoreWriter(part)
             with open_warehouse(held, settings, read_only=True) as warehouse:
-                _write(warehouse, StoreWriter(part), settings, published_at)
+                facts = _write(warehouse, store, settings, published_at)
+            if patients.exists():
+                with open_warehouse(patients, settings, read_only=True) as warehouse:
+                    _write_stays(warehouse, store, facts.ccns)
+            store.close()
             part.replace(pages)
         finally:
             part.unlink(missing_ok=True)
@@ -93,7 +99,7 @@ def _hold(source: Path, target: Path) -> str:
                 return name
 
 
-def _write(warehouse: Warehouse, store: StoreWriter, settings: Settings, published_at: datetime) -> None:
+def _write(warehouse: Warehouse, store: StoreWriter, settings: Settings, published_at: datetime) -> Facts:
     reference = Reference(settings.site_reference)
     facts = _facts(warehouse, published_at)
     store.put("facts", facts)
@@ -118,7 +124,18 @@ def _write(warehouse: Warehouse, store: StoreWriter, settings: Settings, publish
         totals = views.list_totals(hospitals, patient_level)
         for year in facts.years:
             store.put(("system", year, patient_level), views.system_rows(hospitals, totals, year))
-    store.close()
+    return facts
+
+
+def _write_stays(warehouse: Warehouse, store: StoreWriter, ccns: Sequence[str]) -> None:
+    """The judged stays by hospital and program year, for viewers who may see single ones."""
+    for at in range(0, len(ccns), AT_ONCE):
+        chosen = ccns[at : at + AT_ONCE]
+        found: dict[tuple[Any, ...], list[tuple[Any, ...]]] = defaultdict(list)
+        for row in warehouse.rows(stays.LIST, {"first": chosen[0], "last": chosen[-1]}):
+            found[row[:2]].append(row[2:])
+        for (ccn, year), rows in found.items():
+            store.put(("stays", ccn, year), rows)
 
 
 def _facts(warehouse: Warehouse, published_at: datetime) -> Facts:
@@ -193,9 +210,7 @@ def _variables(warehouse: Warehouse, measure: str) -> list[dict[str, Any]]:
 
 # ---- hospital by hospital ----
 
-Rows = Mapping[str, Mapping[str, Sequence[tuple[Any, ...]]]]
-
-# What the pages show of one hospital: its rows without its CCN.
+# What the pages show of one hospital.
 OF_HOSPITALS = {
     "forecasts": "select ccn, program_year, measure, figure, low, median, high from result.forecasts",
     "ledger": "select ccn, program_year, as_of, measure, figure, low, median, high from result.forecast_ledger",
@@ -234,8 +249,8 @@ def _hospitals(
     for name, select in OF_HOSPITALS.items():
         by_ccn: dict[str, list[Any]] = defaultdict(list)
         if name not in NEW or _has(warehouse, NEW[name]):
-            for ccn, *row in warehouse.rows(f"{select} {among} {CHOSEN.get(name, '')} {ORDERS.get(name, '')}", between):
-                by_ccn[ccn].append(tuple(row))
+            for row in warehouse.rows(f"{select} {among} {CHOSEN.get(name, '')} {ORDERS.get(name, '')}", between):
+                by_ccn[row[0]].append(row)
         rows[name] = by_ccn
     for name, table, order in (
         ("inputs", "result.forecast_inputs", "program_year, measure"),
@@ -255,7 +270,7 @@ def _hospitals(
                 state=totals[0]["state"],
                 totals={row["program_year"]: row for row in totals},
                 measures={(row["program_year"], row["measure"]): row for row in measures},
-                disclosure=disclose(measures, spans, frozenset(own.pop("idle"))),
+                disclosure=disclose(measures, spans, frozenset(row[1:] for row in own.pop("idle"))),
             ),
             own,
         )
@@ -273,8 +288,8 @@ def _put_rows(store: StoreWriter, hospital: Hospital, rows: Mapping[str, Sequenc
             "forecasts": _grouped(rows["forecasts"]),
             "ledger": _grouped(rows["ledger"]),
             "inputs": dict(inputs),
-            "dual": {year: tuple(row) for year, *row in rows["dual"]},
-            "dual months": rows["dual months"],
+            "dual": {row[1]: row[2:] for row in rows["dual"]},
+            "dual months": [row[1:] for row in rows["dual months"]],
         },
     )
     store.put(
@@ -282,23 +297,20 @@ def _put_rows(store: StoreWriter, hospital: Hospital, rows: Mapping[str, Sequenc
         {
             "counts": _grouped(rows["counts"]),
             "prevalence": _grouped(rows["prevalence"]),
-            "gaps": {
-                place: found[:MOST_GAPS]
-                for place, found in _grouped([(row[:2], *row[2:]) for row in rows["gaps"]]).items()
-            },
+            "gaps": {place: found[:MOST_GAPS] for place, found in _grouped(rows["gaps"], 2).items()},
         },
     )
     for patient_level, seen in ((False, hospital.disclosure), (True, EVERYTHING)):
-        trends = views.trends_of(rows["windows"], seen)
+        trends = views.trends_of([row[1:] for row in rows["windows"]], seen)
         store.put(("trends", patient_level, ccn), trends)
         store.put(("sparkline", patient_level, ccn), views.sparkline_of(trends))
 
 
-def _grouped(rows: Sequence[tuple[Any, ...]]) -> dict[Any, list[tuple[Any, ...]]]:
-    """Rows by their first value."""
+def _grouped(rows: Sequence[tuple[Any, ...]], by: int = 1) -> dict[Any, list[tuple[Any, ...]]]:
+    """Rows of a hospital by what stands after its number, one value or the first few."""
     found: dict[Any, list[tuple[Any, ...]]] = {}
-    for first, *rest in rows:
-        found.setdefault(first, []).append(tuple(rest))
+    for row in rows:
+        found.setdefault(row[1] if by == 1 else row[1 : by + 1], []).append(row[by + 1 :])
     return found
 
 
@@ -346,6 +358,8 @@ def _run_prevalence(
 def main() -> None:
     """Lay out what the settings on standard input publish, politely; the version's name on standard output."""
     os.nice(POLITENESS)
+    # All that is read is kept until the end: there is no garbage to look for.
+    gc.disable()
     asked = json.load(sys.stdin)
     print(lay_out(Settings.model_validate(asked["settings"]), Path(asked["folder"])))
 

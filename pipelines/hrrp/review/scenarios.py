@@ -14,7 +14,15 @@ from typing import Any
 
 from hrrp.errors import UsageError
 from hrrp.outlook.assembly import hospital_to_date
-from hrrp.outlook.forecast import Forecast, HospitalToDate, National, forecast_hospital, national_draws, own_draws
+from hrrp.outlook.forecast import (
+    Forecast,
+    HospitalToDate,
+    National,
+    OwnDraws,
+    forecast_hospital,
+    national_draws,
+    own_draws,
+)
 from hrrp.outlook.national import national_figures
 from hrrp.outlook.what_if import (
     BreakEven,
@@ -116,12 +124,17 @@ def hospitals_and_years(warehouse: Warehouse) -> list[tuple[str, int]]:
     ]
 
 
-def scenario_document(start: Starting, scenario: Scenario, settings: Settings) -> dict[str, Any]:
-    """A scenario beside the forecast it changes: exact figures and distribution of both, and the differences."""
+def scenario_document(
+    start: Starting, scenario: Scenario, settings: Settings, own: OwnDraws | None = None
+) -> dict[str, Any]:
+    """A scenario beside the forecast it changes: exact figures and distribution of both, and the differences.
+
+    `own` are the hospital's draws where the caller keeps them.
+    """
     shared = national_draws(settings.draws, settings.seed)
     base = what_if(start.hospital, start.national, Scenario().change)
     changed = what_if(start.hospital, start.national, scenario.change)
-    own = own_draws(start.hospital.ccn, shared)
+    own = own or own_draws(start.hospital.ccn, shared)
     base_draws = forecast_hospital(start.hospital, start.national, shared, own=own, spread=False)
     changed_draws = (
         base_draws

@@ -1,8 +1,8 @@
 """Single stays, for viewers with patient level only: lists, and one stay with why it is in or out, its outcome and its risk factors.
 
-Reads review_patients.duckdb, which exists only where a site publishes it (`publish_patients`). Nothing here may be called for another
-viewer; `hrrp.review.page` checks that, and writes one line for each view into the audit log: who, which view, which hospital, program
-year and measure, how many rows; never a stay, a person or a date of one.
+Reads what review_patients.duckdb holds, which exists only where a site publishes it (`publish_patients`). Nothing here may be called
+for another viewer; `hrrp.review.page` checks that, and writes one line for each view into the audit log: who, which view, which
+hospital, program year and measure, how many rows; never a stay, a person or a date of one.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +25,22 @@ from hrrp.warehouse import Warehouse
 PAGE_ROWS = 50
 AUDIT = "audit.log"
 MOST_EXPORTED = 200_000
-# What the list can be sorted by, each with its expression.
+# What the list can be sorted by, each with its column.
 SORTS: Mapping[str, str] = {
-    "discharge": "stays.discharge_date",
-    "admission": "stays.admit_date",
-    "stay": "flow.stay_id",
-    "age": "stays.age",
-    "days": "returns.days",
-    "risk": "scored.risk",
-    "reason": "flow.first_reason",
+    "discharge": "discharge_date",
+    "admission": "admit_date",
+    "stay": "stay_id",
+    "age": "age",
+    "days": "days",
+    "risk": "expected_risk",
+    "reason": "first_reason",
 }
-SHOWS: Mapping[str, str] = {
-    "all": "true",
-    "included": "flow.included",
-    "excluded": "not flow.included",
-    "readmitted": "returns.unplanned_readmission",
-    "planned": "returns.planned",
+SHOWS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "all": lambda row: True,
+    "included": lambda row: row["included"],
+    "excluded": lambda row: not row["included"],
+    "readmitted": lambda row: row["unplanned_readmission"],
+    "planned": lambda row: row["planned"],
 }
 COLUMNS = (
     "stay_id",
@@ -57,22 +58,38 @@ COLUMNS = (
     "expected_risk",
 )
 
-_LIST = """
+# Every judged stay of the run with what the list shows of it; `hrrp.review.prepare` lays it out by hospital and program year.
+LIST_COLUMNS = (
+    "stay_key",
+    "stay_id",
+    "measure",
+    "admit_date",
+    "discharge_date",
+    "age",
+    "sex",
+    "principal_code",
+    "included",
+    "first_reason",
+    "reasons",
+    "unplanned_readmission",
+    "planned",
+    "days",
+    "expected_risk",
+)
+LIST = """
+    select flow.ccn, flow.program_year, flow.stay_key, flow.stay_id, flow.measure, stays.admit_date, stays.discharge_date, stays.age,
+        stays.sex, stays.principal_code, flow.included, flow.first_reason, flow.reasons, returns.unplanned_readmission,
+        returns.planned, returns.days, 1 / (1 + exp(-scored.linear_predictor)) as expected_risk
     from cohort.cohort_flow as flow
     inner join cohort.stays as stays using (stay_key)
     left join cohort.readmissions as returns using (program_year, measure, stay_key)
-    left join (
-        select program_year, measure, stay_key, 1 / (1 + exp(-linear_predictor)) as risk from risk.linear_predictors
-    ) as scored using (program_year, measure, stay_key)
-    where flow.program_year = $year and flow.ccn = $ccn
-        and ($measure = '' or flow.measure = $measure)
-        and ($reason = '' or list_contains(flow.reasons, $reason))
-        and ($needle = '' or contains(lower(flow.stay_id), $needle) or starts_with(lower(stays.principal_code), $needle))
+    left join risk.linear_predictors as scored using (program_year, measure, stay_key)
+    where flow.ccn between $first and $last
+    order by flow.measure, flow.stay_key
 """
 
 
 def stay_list(
-    warehouse: Warehouse,
     place: Place,
     *,
     measure: str = "",
@@ -86,15 +103,13 @@ def stay_list(
     """One page of the judged stays of a hospital and program year."""
     measure = measure if measure in MEASURES else ""
     show, sort = (show if show in SHOWS else "all"), (sort if sort in SORTS else "discharge")
-    where, values = _chosen(place, measure, show, reason, needle)
-    ((total,),) = warehouse.rows(f"select count(*) {where}", values)
-    pages = max(1, -(-total // PAGE_ROWS))
+    chosen = _chosen(place, measure, show, reason, needle)
+    pages = max(1, -(-len(chosen) // PAGE_ROWS))
     page = min(max(page, 1), pages)
-    order = f"{SORTS[sort]} {'desc' if descending else 'asc'} nulls last, flow.measure, flow.stay_key"
-    table = warehouse.read(
-        f"select flow.stay_key, {_columns()} {where} order by {order} limit $rows offset $skipped",
-        {**values, "rows": PAGE_ROWS, "skipped": (page - 1) * PAGE_ROWS},
-    )
+    column = SORTS[sort]
+    known = [row for row in chosen if row[column] is not None]
+    unknown = [row for row in chosen if row[column] is None]
+    known.sort(key=itemgetter(column), reverse=descending)
     return {
         "measure": measure,
         "show": show,
@@ -104,56 +119,47 @@ def stay_list(
         "descending": descending,
         "page": page,
         "pages": pages,
-        "total": total,
-        "rows": records(table),
+        "total": len(chosen),
+        "rows": [*known, *unknown][(page - 1) * PAGE_ROWS : page * PAGE_ROWS],
     }
 
 
-def _chosen(place: Place, measure: str, show: str, reason: str, needle: str) -> tuple[str, dict[str, Any]]:
-    """From and where of the stays that the filters leave, with their values."""
-    values = {
-        "year": place.program_year,
-        "ccn": place.hospital.ccn,
-        "measure": measure if measure in MEASURES else "",
-        "reason": reason,
-        "needle": needle.strip().lower(),
-    }
-    # The words that are put into the statement are this module's own; everything given is bound.
-    return f"{_LIST} and coalesce({SHOWS.get(show, SHOWS['all'])}, false)", values
+def _stays(place: Place) -> Iterator[dict[str, Any]]:
+    """The judged stays of the place, by measure and in the order of the extract."""
+    for row in place.version.store.get(("stays", place.hospital.ccn, place.program_year)) or ():
+        stay = dict(zip(LIST_COLUMNS, row, strict=True))
+        yield stay | {"readmitted": bool(stay["unplanned_readmission"]) if stay["included"] else None}
 
 
-def _columns() -> str:
-    return (
-        "flow.stay_id, flow.measure, stays.admit_date, stays.discharge_date, stays.age, stays.sex, stays.principal_code, "
-        "flow.included, flow.first_reason, case when flow.included then coalesce(returns.unplanned_readmission, false) end "
-        "as readmitted, returns.planned, returns.days, scored.risk as expected_risk"
-    )
+def _chosen(place: Place, measure: str, show: str, reason: str, needle: str) -> list[dict[str, Any]]:
+    """The stays that the filters leave."""
+    needle, shows = needle.strip().lower(), SHOWS.get(show, SHOWS["all"])
+    return [
+        row
+        for row in _stays(place)
+        if (not measure or row["measure"] == measure)
+        and (not reason or reason in (row["reasons"] or ()))
+        and (not needle or needle in row["stay_id"].lower() or (row["principal_code"] or "").lower().startswith(needle))
+        and shows(row)
+    ]
 
 
 def export(
-    warehouse: Warehouse, place: Place, *, measure: str = "", show: str = "all", reason: str = "", needle: str = ""
+    place: Place, *, measure: str = "", show: str = "all", reason: str = "", needle: str = ""
 ) -> tuple[int, str]:
     """The judged stays of a hospital and program year that the filters leave, as CSV text, with their number."""
-    where, values = _chosen(place, measure, show, reason, needle)
-    table = warehouse.read(
-        f"select {_columns()}, array_to_string(flow.reasons, ' ') as reasons {where} "
-        "order by flow.measure, flow.stay_key limit $most",
-        {**values, "most": MOST_EXPORTED},
-    )
-    rows = records(table)
+    rows = _chosen(place, measure if measure in MEASURES else "", show, reason, needle)[:MOST_EXPORTED]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     heading = [*COLUMNS, "reasons"]
     writer.writerow(heading)
     for row in rows:
-        writer.writerow([_cell(row[name]) for name in heading])
+        writer.writerow([_cell(each) for each in (*(row[name] for name in COLUMNS), " ".join(row["reasons"] or ()))])
     return len(rows), out.getvalue()
 
 
 def _cell(value: Any) -> Any:
-    """As a spreadsheet takes it: dates without a time, and no text that it would run as a formula."""
-    if hasattr(value, "date"):
-        return value.date().isoformat()
+    """As a spreadsheet takes it: no text that it would run as a formula."""
     if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
         return f"'{value}"
     return "" if value is None else value
@@ -308,10 +314,6 @@ def write_audit(out: Path, user: str, view: str, place: Place, measure: str, row
         log.write(line + "\n")
 
 
-def reason_choices(warehouse: Warehouse, place: Place) -> Iterator[str]:
+def reason_choices(place: Place) -> list[str]:
     """The reasons that occur at the hospital in the program year."""
-    for (reason,) in warehouse.rows(
-        "select distinct unnest(reasons) as reason from cohort.cohort_flow where program_year = $year and ccn = $ccn order by 1",
-        {"year": place.program_year, "ccn": place.hospital.ccn},
-    ):
-        yield reason
+    return sorted({reason for row in _stays(place) for reason in row["reasons"] or ()})

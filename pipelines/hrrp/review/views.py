@@ -13,10 +13,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import hrrp
-from hrrp.outlook.forecast import Change, national_draws
+from hrrp.outlook.forecast import Change, OwnDraws, national_draws, own_draws
 from hrrp.outlook.national import national_figures
 from hrrp.outlook.value import YearInputs, value_of_avoiding
 from hrrp.outlook.what_if import Scenario, what_if
@@ -68,6 +69,8 @@ FEWEST_EXPECTED = 5.0
 FEWEST_WINDOWS = 4
 # Risk factors named as those that move expected most.
 MOST_NAMED = 5
+# Hospitals whose draws are kept, 3 to 8 MB each.
+HOSPITALS_ASKED_ABOUT = 8
 # With so many stays a step of 5 % stands for five of them.
 FEWEST_COMPARED = 100
 
@@ -271,13 +274,13 @@ def _sortable(value: Any) -> bool:
 def trends_of(rows: Sequence[tuple[str, date, int, int, float]], seen: Disclosure) -> dict[str, list[dict[str, Any]]]:
     """Per measure the rolling twelve months that may be shown, oldest first, from a hospital's rows of result.rolling_measures:
     measure, month, index admissions, readmissions, expected readmissions. What is shown ties the counts of `seen`."""
-    by_measure: dict[str, list[tuple[date, int, int, float]]] = {}
-    for measure, *window in rows:
-        by_measure.setdefault(measure, []).append(tuple(window))
+    by_measure: dict[str, list[tuple[str, date, int, int, float]]] = {}
+    for row in rows:
+        by_measure.setdefault(row[0], []).append(row)
     shown = {}
     for measure, windows in by_measure.items():
         kept = []
-        for last, admissions, returned, expected in reversed(windows):
+        for _, last, admissions, returned, expected in reversed(windows):
             start, end = _next_month(last.replace(year=last.year - 1)), _next_month(last)
             cases, readmissions = int(admissions), int(returned)
             if cases and seen.admit_window(measure, start, end, cases, readmissions):
@@ -374,6 +377,11 @@ class Place:
             list(self.version.notes.get(self.program_year, ())),
         )
 
+    def own_draws(self) -> OwnDraws:
+        """The hospital's draws, the same in all its years: whoever asks one question about it asks the next."""
+        settings = self.version.settings
+        return _own_draws(self.hospital.ccn, settings.draws, settings.seed)
+
     def start(self, program_year: int | None = None) -> Starting:
         """What a question about the hospital starts from, over the measures that the viewer sees in full."""
         year = program_year or self.program_year
@@ -393,6 +401,11 @@ class Place:
             return (start, ()) if exact else blurred(start, self.version.rules(year))
 
         return self.version.kept(("starting", exact, self.hospital.ccn, year), read)
+
+
+@lru_cache(maxsize=HOSPITALS_ASKED_ABOUT)
+def _own_draws(ccn: str, draws: int, seed: int) -> OwnDraws:
+    return own_draws(ccn, national_draws(draws, seed))
 
 
 def place_of(version: Version, viewer: Viewer, ccn: str, program_year: int) -> Place:
@@ -641,7 +654,8 @@ def worth_view(place: Place, *, ranges: bool) -> dict[str, Any]:
             inputs.append(YearInputs(year, start.hospital, start.national, days / DAYS_A_YEAR))
         # Without ranges nothing is drawn: the value itself is exact.
         shared = national_draws(version.settings.draws, version.settings.seed) if ranges else None
-        values = value_of_avoiding(inputs, shared, float(margin.value), None, measures) if inputs else []
+        own = place.own_draws() if ranges else None
+        values = value_of_avoiding(inputs, shared, float(margin.value), None, measures, own) if inputs else []
         return {
             "years": years,
             "margin_usd": float(margin.value),
@@ -682,7 +696,7 @@ def what_if_view(place: Place, scenario: Scenario) -> dict[str, Any]:
 
 
 def _what_if(place: Place, scenario: Scenario) -> dict[str, Any]:
-    document = scenario_document(place.start(), scenario, place.version.settings)
+    document = scenario_document(place.start(), scenario, place.version.settings, place.own_draws())
     closed = place.closed_measures
     if place.blurred_measures:
         document["rounded_measures"] = list(place.blurred_measures)
@@ -711,8 +725,8 @@ def measure_view(place: Place, measure: str) -> dict[str, Any]:
 def _measure(place: Place, measure: str) -> dict[str, Any]:
     version, hospital, year = place.version, place.hospital, place.program_year
     state = place.seen.state(year, measure)
-    rows = version.kept(("measures", hospital.ccn), dict)
-    model = version.kept(("model", year, measure), dict)
+    rows: Mapping[str, Any] = version.kept(("measures", hospital.ccn), dict)
+    model: Mapping[str, Any] = version.kept(("model", year, measure), dict)
     forecast = place.forecast()
     figures = hide_measure(
         dict(hospital.measures.get((year, measure), {})) | forecast["measures"][measure],
