@@ -55,7 +55,7 @@ with open_warehouse(target, settings, read_only=True) as review:
     checks = review.read("from result.quality_checks")
 write_review(working, target, settings, checks)
 """
-FIRST_PUBLISHED_AFTER = 5.0
+FIRST_PUBLISHED_AFTER = 2.0
 Timings = dict[str, list[float]]
 
 

@@ -21,7 +21,8 @@ from hrrp.errors import UsageError
 from hrrp.program import MEASURES, REPORT_NAMES, Reference
 from hrrp.review import figures
 from hrrp.review.brief import break_even, brief_html, browser, headline, nice_top, pages, write_pdf
-from hrrp.review.reports import Report, read_report, stand_ins, write_reports
+from hrrp.review.report import Report, stand_ins
+from hrrp.review.reports import read_report, write_reports
 from hrrp.review.scenarios import open_review
 from hrrp.settings import Settings
 

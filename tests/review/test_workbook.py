@@ -23,7 +23,8 @@ import report_data as data
 from hrrp.errors import UsageError
 from hrrp.penalty.factor import contributions, payment_reduction
 from hrrp.program import MEASURES, REPORT_NAMES, Reference
-from hrrp.review.reports import Report, read_patients, read_report, write_reports
+from hrrp.review.report import Report
+from hrrp.review.reports import read_patients, read_report, write_reports
 from hrrp.review.scenarios import open_review
 from hrrp.review.suppression import Hidden, is_small
 from hrrp.review.workbook import (

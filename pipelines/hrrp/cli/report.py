@@ -40,7 +40,8 @@ def report(
     """
     settings = load_settings(out=out)
     from hrrp.program import Reference
-    from hrrp.review.reports import PATIENT_WARNING, write_reports
+    from hrrp.review.report import PATIENT_WARNING
+    from hrrp.review.reports import write_reports
     from hrrp.review.scenarios import hospitals_and_years, open_review, starting
 
     with open_review(settings) as warehouse:

@@ -19,7 +19,7 @@ from typing import Any
 from hrrp.program import MEASURES, REPORT_NAMES
 from hrrp.review import figures
 from hrrp.review.figures import dollars, number, percent
-from hrrp.review.reports import Report, bounds, write_in_place
+from hrrp.review.report import Report, bounds, write_in_place
 from hrrp.review.suppression import Hidden
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")

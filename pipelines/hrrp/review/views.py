@@ -25,7 +25,7 @@ from hrrp.program import MEASURES, Reference
 from hrrp.review.figures import day
 from hrrp.review.forecasts import forecast_from
 from hrrp.review.levels import blurred, open_only
-from hrrp.review.reports import stand_in_years, stand_ins
+from hrrp.review.report import stand_in_years, stand_ins
 from hrrp.review.scenarios import Starting, break_even_document, scenario_document, starting_from
 from hrrp.review.suppression import (
     EVERYTHING,

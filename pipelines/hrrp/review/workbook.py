@@ -18,7 +18,7 @@ from hrrp.penalty.factor import MINIMUM_CASES, contributions, payment_reduction
 from hrrp.program import MEASURES, REPORT_NAMES
 from hrrp.program.hospital_report import TABLE_1_HEADINGS, TABLE_2_HEADINGS
 from hrrp.review.figures import percent
-from hrrp.review.reports import PATIENT_WARNING, Report, bounds, in_words, write_in_place
+from hrrp.review.report import PATIENT_WARNING, Report, bounds, in_words, write_in_place
 from hrrp.review.suppression import Hidden
 
 OTHER = "Other reasons (those with few stays, together)"
