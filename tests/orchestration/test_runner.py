@@ -193,12 +193,19 @@ def test_the_history_shows_runs_with_their_numbers(small: Any, settings: Setting
         metadata = event.asset_materialization.metadata
         assert metadata["dagster/row_count"].value == 1
         assert metadata["mean_days"].value == 35.5
-        columns = {column.name: column.description for column in metadata["dagster/column_schema"].value.columns}
+        # Columns that are as the data dictionary says stand with the asset and are not said again with each run.
+        assert "dagster/column_schema" not in metadata
+        specs = {spec.key: spec for spec in small.build(Site(settings)).resolve_all_asset_specs()}
+        schema = specs[event.asset_materialization.asset_key].metadata["dagster/column_schema"]
+        columns = {column.name: column.description for column in schema.columns}
         assert list(columns) == ["ccn", "stays", "days"]
         assert columns["days"] == "Their mean length in days"
         event = history.get_latest_materialization_event(dg.AssetKey(["result", "totals"]))
         assert event is not None and event.asset_materialization is not None
-        assert event.asset_materialization.metadata["hospitals"].value == 1.0
+        metadata = event.asset_materialization.metadata
+        assert metadata["hospitals"].value == 1.0
+        # The data dictionary is silent about this one: what was found is reported.
+        assert [column.name for column in metadata["dagster/column_schema"].value.columns] == ["hospitals"]
 
 
 def test_a_killed_run_leaves_the_last_good_one_and_does_not_block_the_next(

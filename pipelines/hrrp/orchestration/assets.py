@@ -336,10 +336,11 @@ def _report(
     """What an asset tells about its table: rows, columns, watched numbers (not one that is null), pictures as Markdown."""
     columns = [(str(row[0]), str(row[1])) for row in warehouse.rows(f"describe {_quoted(table)}")]
     rows = warehouse.count(_quoted(table))
-    metadata: dict[str, dg.TableSchema | dg.MarkdownMetadataValue | float] = {
-        "dagster/row_count": rows,
-        "dagster/column_schema": dictionary.schema(table, columns),
-    }
+    metadata: dict[str, dg.TableSchema | dg.MarkdownMetadataValue | float] = {"dagster/row_count": rows}
+    schema = dictionary.schema(table, columns)
+    # The asset itself carries the columns that the data dictionary gives it; said again with every run they are most of the history.
+    if schema != dictionary.schema(table):
+        metadata["dagster/column_schema"] = schema
     for label, expression in (watch or {}).items():
         ((value,),) = warehouse.rows(f"select cast({expression} as double) from {_quoted(table)}")  # noqa: S608
         if value is not None:
