@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import io
 import os
 import re
 import shutil
@@ -14,13 +16,17 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from rich.console import Console
 
+from hrrp.cli._output import plain
+from hrrp.cli.run import print_result
 from hrrp.orchestration.definitions import build_definitions
 from hrrp.orchestration.python_tables import PYTHON_TABLES
 from hrrp.orchestration.resources import Site
 from hrrp.orchestration.runner import instance
 from hrrp.program import Reference
 from hrrp.quality import SUITES
+from hrrp.review.document import result_document
 from hrrp.settings import Settings
 from hrrp.warehouse import Warehouse, load_steps, open_warehouse
 
@@ -42,6 +48,8 @@ def watch(event, arguments):
         with asked.open("a") as lines:
             lines.write(f"{event} {host}\\n")
 sys.addaudithook(watch)
+# Imported here, the suites are evaluated here and not in a process of their own, where nobody watches.
+import great_expectations
 from hrrp.cli import main
 main()
 """
@@ -198,6 +206,21 @@ def test_watched_numbers_are_numbers_over_time(run: SampleRun) -> None:
             metadata = event.asset_materialization.metadata
             for label in labels & set(metadata):
                 assert isinstance(metadata[label], dg.FloatMetadataValue), (table, label)
+
+
+def test_the_picture_in_the_readme_is_what_a_run_prints(run: SampleRun, warehouse: Warehouse) -> None:
+    drawn = (Path(__file__).parents[2] / "docs" / "img" / "run.svg").read_text(encoding="utf-8")
+    shown = [html.unescape(text) for text in re.findall(r"<text[^>]*>(.*?)</text>", drawn)]
+    document = plain(result_document(run.out / "review.duckdb", run.settings))
+    ((read, kept, rejected),) = warehouse.rows(
+        "select sum(rows_read), sum(rows_kept), sum(rows_rejected) from staging.row_accounting"
+    )
+    document["rows"] = {"read": int(read), "kept": int(kept), "rejected": int(rejected)}
+    console = Console(record=True, width=100, file=io.StringIO(), highlight=False)
+    print_result(document, Settings(), console)
+    squeezed = re.sub(r"\s+", "", "".join(shown))
+    for line in console.export_text().splitlines():
+        assert re.sub(r"\s+", "", line) in squeezed, f"python scripts/picture_of_run.py OUT draws it anew: {line}"
 
 
 def test_the_review_database_has_no_column_of_a_patient(run: SampleRun) -> None:
