@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import zipfile
 from datetime import date, datetime
@@ -474,6 +475,82 @@ def test_a_time_of_day_in_a_date_column_is_left_out(tmp_path: Path) -> None:
     moments = STAYS.assign(admit_date=[datetime.fromisoformat(day + "T13:45:00") for day in STAYS.admit_date])
     tables, _ = load(write(tmp_path / "x", "parquet", stays=moments))
     assert {row[3] for row in tables["intake.stays"]} == set(STAYS.admit_date)
+
+
+# --- Parquet that stays where it lies ---
+
+
+def bare(warehouse: Warehouse, table: str) -> str:
+    """The table's columns without those that say where a record stands."""
+    columns = [str(name) for name, *_ in warehouse.rows(f"describe {table}")]
+    return ", ".join(name for name in columns if not re.search("source_file|row_number|record_key", name)) or "1"
+
+
+def test_staging_is_the_same_from_parquet_in_place_and_from_copied_text(tmp_path: Path) -> None:
+    # Faults of every file among them; the parts of one file, one of them with typed columns.
+    stays = STAYS.assign(discharge_date=["2025-13-01", *STAYS.discharge_date[1:]], ccn=[*STAYS.ccn[:-1], "bad"])
+    diagnoses = pd.concat([DIAGNOSES.astype(str), DIAGNOSES.head(3).astype(str)], ignore_index=True)
+    diagnoses.loc[5, "sequence"] = "one"
+    persons = PERSONS.assign(birth_date=["", *PERSONS.birth_date[1:]])
+    text, parquet = tmp_path / "text", tmp_path / "parquet"
+    write(text, stays=stays, diagnoses=diagnoses, persons=persons)
+    write(parquet, "parquet", stays=stays, diagnoses=None, persons=persons)
+    diagnoses[:50].to_parquet(parquet / "diagnoses_1.parquet")
+    diagnoses[50:].astype({"sequence": int}).to_parquet(parquet / "diagnoses_2.parquet")
+    found = {}
+    for place in (text, parquet):
+        settings = Settings(data=place)
+        with open_warehouse(tmp_path / f"{place.name}.duckdb", settings) as warehouse:
+            staged(warehouse, settings)
+            views = warehouse.rows("select view_name from duckdb_views() where not internal order by 1")
+            assert views == ([] if place == text else [("diagnoses",), ("persons",), ("stays",)])
+            # Everything but where a record stands: the parts of a file count their records each for themselves.
+            found[place.name] = {
+                table: warehouse.rows(f"select {bare(warehouse, table)} from {table} order by all")
+                for table in warehouse.tables()
+                if table.startswith("staging.") and table not in ("staging.row_accounting", "staging.file_numbers")
+            }
+            counted = warehouse.rows(
+                "select canonical_file, sum(rows_read)::int, sum(rows_kept)::int, sum(rows_rejected)::int "
+                "from staging.row_accounting group by all order by all"
+            )
+            found[place.name]["accounts"] = counted
+            assert all(read == kept + rejected for _, read, kept, rejected in counted)
+            assert warehouse.tables()["intake.diagnoses"] == 83
+    assert found["text"]["staging.rejects"]
+    assert found["text"] == found["parquet"]
+
+
+@pytest.mark.parametrize("change", ["changed", "gone", "damaged"])
+def test_a_parquet_file_that_is_another_than_was_read_stops_the_run(tmp_path: Path, change: str) -> None:
+    settings = Settings(data=write(tmp_path / "x", "parquet"))
+    file = tmp_path / "x" / "diagnoses.parquet"
+    steps = {step.name: step for step in load_steps()}
+    with open_warehouse(None, settings) as warehouse:
+        staged(warehouse, settings)
+        status = file.stat()
+        if change == "changed":
+            DIAGNOSES.head(50).to_parquet(file)
+        elif change == "gone":
+            file.unlink()
+        else:
+            content = file.read_bytes()
+            file.write_bytes(content[:4] + bytes(len(content) // 2) + content[4 + len(content) // 2 :])
+            os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+        with pytest.raises(
+            InputContractError, match=r"diagnoses(\.parquet has changed|: a Parquet file is missing, damaged)"
+        ):
+            warehouse.run_step(steps["staging.diagnosis_faults"], {})
+
+
+def test_an_extract_is_read_again_in_another_form(tmp_path: Path) -> None:
+    copied, in_place = Settings(data=write(tmp_path / "a")), Settings(data=write(tmp_path / "b", "parquet"))
+    odd = Settings(data=write(tmp_path / "c[1]", "parquet"))
+    with open_warehouse(None, copied) as warehouse:
+        for settings, views in ((copied, 0), (in_place, 3), (odd, 0), (in_place, 3), (copied, 0)):
+            staged(warehouse, settings)
+            assert warehouse.rows("select count(*) from duckdb_views() where not internal") == [(views,)]
+            assert warehouse.count("staging.diagnoses") == 80
 
 
 def test_every_column_of_the_intake_is_described(tmp_path: Path) -> None:

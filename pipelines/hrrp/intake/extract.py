@@ -31,7 +31,18 @@ from hrrp.intake.layout import (
 from hrrp.intake.sources import PART, SetAside, Source, account
 from hrrp.program import Reference
 from hrrp.settings import Settings, sample_dir
-from hrrp.warehouse import FileRead, Heading, Member, Warehouse, list_members, make_table, read_file, read_heading
+from hrrp.warehouse import (
+    FileRead,
+    Heading,
+    Member,
+    Warehouse,
+    can_stay,
+    list_members,
+    make_table,
+    read_file,
+    read_heading,
+    read_in_place,
+)
 from hrrp.warehouse.read import SUFFIXES
 
 CANONICAL_NAME = "canonical"
@@ -199,10 +210,14 @@ def _load_canonical(
     loaded.notes += _unmatched_patterns(by_file, settings.mapping) + _unused_columns(plans)
     for name, plan in plans.items():
         layout = CANONICAL[name]
-        make_table(warehouse, f"intake.{name}", layout.column_names)
-        for heading, found_columns in plan:
-            reader = _read_numbered if is_numbered(found_columns) else _read_plain
-            loaded.files += reader(warehouse, name, heading, found_columns)
+        if plan and all(can_stay(heading) and not is_numbered(found_columns) for heading, found_columns in plan):
+            fields = [(heading, found_columns.fields) for heading, found_columns in plan]
+            loaded.files += [(name, file) for file in read_in_place(warehouse, f"intake.{name}", fields)]
+        else:
+            make_table(warehouse, f"intake.{name}", layout.column_names)
+            for heading, found_columns in plan:
+                reader = _read_numbered if is_numbered(found_columns) else _read_plain
+                loaded.files += reader(warehouse, name, heading, found_columns)
         if layout.required and not warehouse.count(f"intake.{name}"):
             rejected = sum(len(file.rejects) for canonical, file in loaded.files if canonical == name)
             raise InputContractError(

@@ -17,11 +17,15 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from hrrp.errors import InputContractError
 from hrrp.program import Reference
 from hrrp.settings import Settings
 from hrrp.warehouse.steps import SqlStep
 
 SCHEMAS = ("reference", "intake", "staging", "cohort", "risk", "payment", "result")
+
+# What a view over a file says (behind the file's name) once the file is no longer the one that was accounted for.
+CHANGED = "has changed since it was read. Wait until it is written, and run again."
 
 
 class StepError(RuntimeError):
@@ -46,8 +50,36 @@ class Warehouse:
         try:
             self._connection.execute(f"create or replace table {step.name} as\n{step.sql}", given or None)
         except duckdb.Error as error:
+            self._refuse_files(step.upstreams)
             raise StepError(f"{step.name}: {type(error).__name__} in {step.path.name}: {_safe(error)}") from error
         return self.count(step.name)
+
+    def _refuse_files(self, tables: Sequence[str]) -> None:
+        """Raise InputContractError if it is a file under one of the tables that cannot be read (any more), and not the step."""
+        for table in set(tables) & set(self._views()):
+            try:
+                self._connection.execute(f"select count(hash(columns(*))) from {table}").fetchall()  # noqa: S608
+            except duckdb.OutOfMemoryException:
+                return
+            except duckdb.Error as error:
+                # Our own sentence names the file alone; DuckDB's may hold more.
+                if CHANGED in str(error):
+                    raise InputContractError(str(error).removeprefix("Invalid Input Error: ")) from None
+                raise InputContractError(
+                    f"{table.split('.')[1]}: a Parquet file is missing, damaged or cut off. Write it again, and run again."
+                ) from None
+
+    def _views(self) -> list[str]:
+        names = self._connection.execute(
+            "select schema_name || '.' || view_name from duckdb_views() where not internal order by 1"
+        ).fetchall()
+        return [name for (name,) in names]
+
+    def clear(self, table: str) -> None:
+        """Make room for a table: its schema is there and it is not, be it a table or a view."""
+        self._connection.execute(f"create schema if not exists {table.split('.')[0]}")
+        kind = "view" if table in self._views() else "table"
+        self._connection.execute(f"drop {kind} if exists {table}")
 
     def write(self, table: str, rows: pd.DataFrame, types: Mapping[str, str]) -> int:
         """(Re)make `table` from a data frame with the given columns and DuckDB types; returns its number of rows."""
@@ -111,11 +143,17 @@ class Warehouse:
         return int(self._connection.execute(f"select count(*) from {table}").fetchall()[0][0])  # noqa: S608
 
     def tables(self) -> dict[str, int]:
-        """Every table with its number of rows."""
+        """Every table with its number of rows; that of a view over files is the number that was read when it was made."""
         names = self._connection.execute(
             "select schema_name || '.' || table_name from duckdb_tables() where not internal order by 1"
         ).fetchall()
-        return {name: self.count(name) for (name,) in names}
+        counts = {name: self.count(name) for (name,) in names}
+        for view in self._views():
+            [[counts[view]]] = self._connection.execute(
+                "select coalesce(sum(rows_read), 0)::bigint from intake.source_files where canonical_file = $name",
+                {"name": view.split(".")[1]},
+            ).fetchall()
+        return dict(sorted(counts.items()))
 
     def load_reference(self, reference: Reference) -> None:
         """Lay every reference table into schema `reference`, typed as the data dictionary says (varchar where it is silent)."""
@@ -171,6 +209,8 @@ def open_warehouse(path: Path | None, settings: Settings, *, read_only: bool = F
         # A reader reaches nothing but its file, whatever it is asked.
         config |= {"enable_external_access": False, "lock_configuration": True}
     else:
+        # What is not written yet is written once, at the end, instead of in the middle of whichever step comes upon the limit.
+        config["checkpoint_threshold"] = "1GB"
         spill.parent.mkdir(parents=True, exist_ok=True)
         config["temp_directory"] = str(spill)
     try:

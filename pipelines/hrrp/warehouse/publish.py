@@ -219,11 +219,14 @@ def put_in_place(source: Path, target: Path) -> None:
 def drop_others(warehouse: Warehouse, keep: Iterable[str]) -> list[str]:
     """Drop every table that is not in `keep` (one that an earlier version made, say); returns their names."""
     known = set(keep)
-    found = warehouse.rows("select schema_name, table_name from duckdb_tables() where not internal order by all")
-    extra = [(schema, name) for schema, name in found if f"{schema}.{name}" not in known]
-    for schema, name in extra:
-        warehouse.execute(f'drop table {schema}."{name}"')
-    return [f"{schema}.{name}" for schema, name in extra]
+    found = warehouse.rows(
+        "select schema_name, table_name, 'table' from duckdb_tables() where not internal "
+        "union all select schema_name, view_name, 'view' from duckdb_views() where not internal order by all"
+    )
+    extra = [(schema, name, kind) for schema, name, kind in found if f"{schema}.{name}" not in known]
+    for schema, name, kind in extra:
+        warehouse.execute(f'drop {kind} {schema}."{name}"')
+    return [f"{schema}.{name}" for schema, name, _ in extra]
 
 
 def _quoted(path: Path) -> str:
