@@ -11,35 +11,111 @@ typed as not materialized (
         nullif(trim(stay_id), '') as stay_id,
         nullif(trim(sequence), '') as sequence_text,
         try_cast(trim(sequence) as integer) as sequence,
-        upper(replace(trim(code), '.', '')) as code,
-        upper(trim(poa)) as poa
+        code as code_text,
+        poa as poa_text
     from intake.diagnoses
 ),
 
-records as not materialized (
+-- Code and indicator as they are written: a nation's records have a few thousand pairs, and each is looked at once.
+written as (
     select
-        typed.*,
+        code as code_text,
+        poa as poa_text,
+        upper(replace(trim(code), '.', '')) as code,
+        upper(trim(poa)) as poa
+    from intake.diagnoses
+    group by code, poa
+),
+
+pairs as materialized (
+    select
+        written.*,
         case
-            when typed.stay_id is null then ['stay_id', 'blank', 'missing']
-            when typed.sequence_text is null
-                then ['sequence', 'blank', 'missing']
-            when typed.sequence is null
-                then ['sequence', 'text', 'not a number']
-            when typed.sequence < 1
-                then ['sequence', 'number out of range', 'not a place']
-            when coalesce(typed.code, '') = ''
+            when coalesce(written.code, '') = ''
                 then ['code', 'blank', 'missing']
-            when length(typed.code) > 7
+            when length(written.code) > 7
                 then ['code', 'too long', 'not a diagnosis code']
-            when length(typed.code) < 3
+            when length(written.code) < 3
                 then ['code', 'too short', 'not a diagnosis code']
-            when not regexp_full_match(typed.code, '[0-9A-Z]+')
+            when not regexp_full_match(written.code, '[0-9A-Z]+')
                 then ['code', 'text', 'not a diagnosis code']
-            when typed.poa <> '' and poa_codes.code is null
+            when written.poa <> '' and poa_codes.code is null
                 then ['poa', 'unknown code', 'no such indicator']
         end as fault
+    from written
+    left join reference.poa_codes on written.poa = poa_codes.code
+),
+
+-- In most stays every place of the list is taken once, the codes are sound, and the stay is usable; only the others need a closer
+-- look.
+crowded as (
+    select places.stay_id
+    from (
+        select
+            stay_id,
+            count(*) as records,
+            bit_count(bit_or(case when sequence >= 1 then 1::ubigint << least(sequence, 63) end)) as places
+        from typed
+        group by stay_id
+    ) as places
+    left join staging.stays using (stay_id)
+    where
+        places.records is distinct from places.places
+        or stays.stay_id is null
+),
+
+miscoded as (
+    select typed.stay_id
     from typed
-    left join reference.poa_codes on typed.poa = poa_codes.code
+    semi join (
+        select
+            code_text,
+            poa_text
+        from pairs
+        where fault is not null
+    ) as faulty
+        on
+            typed.code_text is not distinct from faulty.code_text
+            and typed.poa_text is not distinct from faulty.poa_text
+),
+
+suspects as (
+    select stay_id
+    from crowded
+    union
+    select stay_id
+    from miscoded
+),
+
+looked_at as (
+    select typed.*
+    from typed
+    semi join suspects on typed.stay_id is not distinct from suspects.stay_id
+),
+
+records as materialized (
+    select
+        looked_at.source_file,
+        looked_at.row_number,
+        looked_at.stay_id,
+        looked_at.sequence,
+        pairs.code,
+        pairs.poa,
+        case
+            when looked_at.stay_id is null then ['stay_id', 'blank', 'missing']
+            when looked_at.sequence_text is null
+                then ['sequence', 'blank', 'missing']
+            when looked_at.sequence is null
+                then ['sequence', 'text', 'not a number']
+            when looked_at.sequence < 1
+                then ['sequence', 'number out of range', 'not a place']
+            else pairs.fault
+        end as fault
+    from looked_at
+    inner join pairs
+        on
+            looked_at.code_text is not distinct from pairs.code_text
+            and looked_at.poa_text is not distinct from pairs.poa_text
 ),
 
 -- The stays that could not be used, and whether that is only because they stand there already.
@@ -51,54 +127,34 @@ rejected_stays as (
     group by stay_id
 ),
 
-form_faults as materialized (
-    select
-        source_file,
-        row_number,
-        fault
-    from records
-    where fault is not null
-),
-
 -- A diagnosis of a stay that is not in the file, or of a stay that could not be used, belongs to nothing.
 stay_faults as materialized (
     select
-        typed.source_file,
-        typed.row_number,
+        records.source_file,
+        records.row_number,
         case
             when rejected_stays.is_repeated is null then 'stay not in stays'
             when rejected_stays.is_repeated then 'duplicate'
             else 'stay rejected'
         end as reason
-    from typed
-    anti join staging.stays using (stay_id)
-    anti join form_faults using (source_file, row_number)
-    left join rejected_stays using (stay_id)
-),
-
--- In most stays every place of the list is taken once; only the others need a closer look.
-crowded as (
-    select stay_id
-    from typed
-    where sequence >= 1
-    group by stay_id
-    having count(*) <> bit_count(bit_or(1::ubigint << least(sequence, 63)))
-),
-
-places as (
-    select records.*
     from records
-    semi join crowded using (stay_id)
+    anti join staging.stays using (stay_id)
+    left join rejected_stays using (stay_id)
     where records.fault is null
 ),
 
 repeated as (
     select
-        source_file,
-        row_number,
-        [code, poa] = first_value([code, poa]) over place as is_duplicate
-    from places
-    window place as (partition by stay_id, sequence order by source_file, row_number)
+        records.source_file,
+        records.row_number,
+        [records.code, records.poa] = first_value([records.code, records.poa]) over place as is_duplicate
+    from records
+    semi join staging.stays using (stay_id)
+    where records.fault is null
+    window
+        place as (
+            partition by records.stay_id, records.sequence order by records.source_file, records.row_number
+        )
     qualify row_number() over place > 1
 )
 
@@ -108,7 +164,8 @@ select
     fault[1] as column_name,
     fault[2] as value_class,
     fault[3] as reason
-from form_faults
+from records
+where fault is not null
 union all
 select
     source_file,
@@ -125,4 +182,3 @@ select
     'copy' as value_class,
     case when is_duplicate then 'duplicate' else 'place taken already' end as reason
 from repeated
-anti join stay_faults using (source_file, row_number)

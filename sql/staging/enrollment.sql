@@ -3,10 +3,10 @@
 select
     persons.person_key,
     cast(left(trim(enrollment.month), 7) || '-01' as date) as month,
-    cast(trim(enrollment.part_a) as boolean) as part_a,
-    cast(trim(enrollment.part_b) as boolean) as part_b,
-    cast(trim(enrollment.ffs) as boolean) as ffs,
-    cast(trim(enrollment.ma) as boolean) as ma,
+    as_flag(enrollment.part_a) as part_a,
+    as_flag(enrollment.part_b) as part_b,
+    as_flag(enrollment.ffs) as ffs,
+    as_flag(enrollment.ma) as ma,
     case
         when length(trim(enrollment.dual_code)) = 1 then '0' || trim(enrollment.dual_code)
         else nullif(upper(trim(enrollment.dual_code)), '')

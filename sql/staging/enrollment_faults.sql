@@ -10,11 +10,14 @@ typed as not materialized (
         nullif(trim(person_id), '') as person_id,
         nullif(trim(month), '') as month_text,
         case when trim(month) like '____-__%' then try_cast(left(trim(month), 7) || '-01' as date) end as month,
-        [trim(part_a), trim(part_b), trim(ffs), trim(ma)] as flag_texts,
-        try_cast(trim(part_a) as boolean) as part_a,
-        try_cast(trim(part_b) as boolean) as part_b,
-        try_cast(trim(ffs) as boolean) as ffs,
-        try_cast(trim(ma) as boolean) as ma,
+        part_a as part_a_text,
+        part_b as part_b_text,
+        ffs as ffs_text,
+        ma as ma_text,
+        as_flag(part_a) as part_a,
+        as_flag(part_b) as part_b,
+        as_flag(ffs) as ffs,
+        as_flag(ma) as ma,
         [trim(part_a), trim(part_b), trim(ffs), trim(ma), trim(dual_code)] as facts
     from intake.enrollment
 ),
@@ -29,45 +32,63 @@ records as not materialized (
                 then ['month', 'impossible date', 'not a month']
             when month is null then ['month', 'text', 'not a month']
             when part_a is null
-                then ['part_a', if(coalesce(flag_texts[1], '') = '', 'blank', 'text'), 'not true or false']
+                then ['part_a', if(coalesce(ltrim(part_a_text), '') = '', 'blank', 'text'), 'not true or false']
             when part_b is null
-                then ['part_b', if(coalesce(flag_texts[2], '') = '', 'blank', 'text'), 'not true or false']
+                then ['part_b', if(coalesce(ltrim(part_b_text), '') = '', 'blank', 'text'), 'not true or false']
             when ffs is null
-                then ['ffs', if(coalesce(flag_texts[3], '') = '', 'blank', 'text'), 'not true or false']
+                then ['ffs', if(coalesce(ltrim(ffs_text), '') = '', 'blank', 'text'), 'not true or false']
             when ma is null
-                then ['ma', if(coalesce(flag_texts[4], '') = '', 'blank', 'text'), 'not true or false']
+                then ['ma', if(coalesce(ltrim(ma_text), '') = '', 'blank', 'text'), 'not true or false']
         end as fault
     from typed
 ),
 
-unknown_persons as (
-    select
-        records.source_file,
-        records.row_number
-    from records
-    anti join staging.persons using (person_id)
-    where records.fault is null
+-- In most persons' files every record is sound, every month stands once, and the person is known; only the others need a closer look.
+suspects as (
+    select months.person_id
+    from (
+        select
+            person_id,
+            count(*) as records,
+            bit_count(
+                bit_or(case when fault is null then 1::ubigint << ((year(month) * 12 + month(month)) % 64)::integer end)
+            ) as months
+        from records
+        group by person_id
+    ) as months
+    left join staging.persons using (person_id)
+    where
+        months.records is distinct from months.months
+        or persons.person_id is null
 ),
 
--- In most persons' files every month stands once; only the others need a closer look.
-crowded as (
-    select person_id
+looked_at as materialized (
+    select records.*
     from records
-    where fault is null
-    group by person_id
-    having count(*) <> bit_count(bit_or(1::ubigint << ((year(month) * 12 + month(month)) % 64)::integer))
+    semi join suspects on records.person_id is not distinct from suspects.person_id
+),
+
+unknown_persons as (
+    select
+        looked_at.source_file,
+        looked_at.row_number
+    from looked_at
+    anti join staging.persons using (person_id)
+    where looked_at.fault is null
 ),
 
 repeated as (
     select
-        records.source_file,
-        records.row_number,
-        records.facts = first_value(records.facts) over one_month as is_duplicate
-    from records
-    semi join crowded using (person_id)
+        looked_at.source_file,
+        looked_at.row_number,
+        looked_at.facts = first_value(looked_at.facts) over one_month as is_duplicate
+    from looked_at
     semi join staging.persons using (person_id)
-    where records.fault is null
-    window one_month as (partition by records.person_id, records.month order by records.source_file, records.row_number)
+    where looked_at.fault is null
+    window
+        one_month as (
+            partition by looked_at.person_id, looked_at.month order by looked_at.source_file, looked_at.row_number
+        )
     qualify row_number() over one_month > 1
 )
 
@@ -77,7 +98,7 @@ select
     fault[1] as column_name,
     fault[2] as value_class,
     fault[3] as reason
-from records
+from looked_at
 where fault is not null
 union all
 select

@@ -36,36 +36,45 @@ records as not materialized (
     from typed
 ),
 
-unknown_persons as (
-    select
-        records.source_file,
-        records.row_number
+-- Most records are sound, of a known person, and stand there once, so that no other has their fingerprint; only the others need a
+-- closer look.
+suspects as (
+    select hash(records.person_id, records.service_date, records.code, records.source) as fingerprint
     from records
-    anti join staging.persons using (person_id)
-    where records.fault is null
+    left join staging.persons using (person_id)
+    group by fingerprint
+    having
+        count(*) > 1
+        or bool_or(records.fault is not null or persons.person_id is null)
 ),
 
--- Good records with equal fingerprints need a closer look; no faulty one has the fingerprint of a good one.
-crowded as (
-    select hash(person_id, service_date, code, source) as fingerprint
+looked_at as materialized (
+    select records.*
     from records
-    where fault is null
-    group by fingerprint
-    having count(*) > 1
+    semi join suspects
+        on hash(records.person_id, records.service_date, records.code, records.source) = suspects.fingerprint
+),
+
+unknown_persons as (
+    select
+        looked_at.source_file,
+        looked_at.row_number
+    from looked_at
+    anti join staging.persons using (person_id)
+    where looked_at.fault is null
 ),
 
 repeated as (
     select
-        records.source_file,
-        records.row_number
-    from records
-    semi join crowded
-        on hash(records.person_id, records.service_date, records.code, records.source) = crowded.fingerprint
+        looked_at.source_file,
+        looked_at.row_number
+    from looked_at
     semi join staging.persons using (person_id)
+    where looked_at.fault is null
     qualify
         row_number() over (
-            partition by records.person_id, records.service_date, records.code, records.source
-            order by records.source_file, records.row_number
+            partition by looked_at.person_id, looked_at.service_date, looked_at.code, looked_at.source
+            order by looked_at.source_file, looked_at.row_number
         ) > 1
 )
 
@@ -75,7 +84,7 @@ select
     fault[1] as column_name,
     fault[2] as value_class,
     fault[3] as reason
-from records
+from looked_at
 where fault is not null
 union all
 select

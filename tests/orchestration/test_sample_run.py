@@ -20,6 +20,7 @@ from rich.console import Console
 
 from hrrp.cli._output import plain
 from hrrp.cli.run import print_result
+from hrrp.intake.canonical import load_files
 from hrrp.orchestration.definitions import build_definitions
 from hrrp.orchestration.python_tables import PYTHON_TABLES
 from hrrp.orchestration.resources import Site
@@ -27,7 +28,7 @@ from hrrp.orchestration.runner import instance
 from hrrp.program import Reference
 from hrrp.quality import SUITES
 from hrrp.review.document import result_document
-from hrrp.settings import Settings
+from hrrp.settings import Settings, sample_dir
 from hrrp.warehouse import Warehouse, load_steps, open_warehouse
 
 GROUPS = {"reference", "intake", "staging", "cohort", "risk", "payment", "result", "published"}
@@ -170,18 +171,20 @@ def test_every_suite_has_its_table_and_every_check_passed(run: SampleRun) -> Non
     assert [row[:2] for row in checked if not row[2]] == []
 
 
-def test_no_value_of_the_sample_is_in_the_history(run: SampleRun, warehouse: Warehouse) -> None:
+def test_no_value_of_the_sample_is_in_the_history(run: SampleRun) -> None:
     """Identifiers and dates of patients are looked for in all that Dagster kept: metadata, messages, errors."""
-    identifiers = {
-        str(value)
-        for column, table in (
-            ("stay_id", "intake.stays"),
-            ("person_id", "intake.persons"),
-            ("medical_record_number", "intake.stays"),
-        )
-        for (value,) in warehouse.rows(f"select distinct {column} from {table} where length({column}) >= 5")
-    }
-    dates = {str(value) for (value,) in warehouse.rows("select distinct birth_date from intake.persons")}
+    with open_warehouse(None, run.settings) as sample:
+        load_files(sample, sample_dir(), run.settings)
+        identifiers = {
+            str(value)
+            for column, table in (
+                ("stay_id", "intake.stays"),
+                ("person_id", "intake.persons"),
+                ("medical_record_number", "intake.stays"),
+            )
+            for (value,) in sample.rows(f"select distinct {column} from {table} where length({column}) >= 5")
+        }
+        dates = {str(value) for (value,) in sample.rows("select distinct birth_date from intake.persons")}
     assert len(identifiers) > 100
     kept = ""
     for path in sorted((run.out / "state").rglob("*.db")):

@@ -222,6 +222,31 @@ def test_faults_of_diagnoses() -> None:
     assert warehouse.rows("select code from staging.diagnoses") == [("I509",)]
 
 
+@pytest.mark.parametrize("fault", [fault for fault in DIAGNOSIS_FAULTS if "copy" not in fault[1]], ids=str)
+def test_a_fault_of_a_diagnosis_is_found_where_nothing_else_is_wrong(
+    fault: tuple[dict[str, Any], tuple[str, str, str]],
+) -> None:
+    change, found = fault
+    stays = [GOOD_STAY, {**GOOD_STAY, "stay_id": "s2", "admit_date": "2025-06-01", "discharge_date": "2025-06-04"}]
+    _, rejects = staged(stays=stays, diagnoses=[GOOD_DIAGNOSIS, {**GOOD_DIAGNOSIS, "stay_id": "s2", **change}])
+    assert rejects == [("diagnoses", 3, *found)]
+
+
+def test_places_are_taken_stay_by_stay() -> None:
+    later = {"stay_id": "s2", "admit_date": "2025-06-01", "discharge_date": "2025-06-04"}
+    lists = [{**GOOD_DIAGNOSIS, "stay_id": stay, "code": code} for stay in ("s1", "s2") for code in ("I509", "E119")]
+    _, rejects = staged(stays=[GOOD_STAY, {**GOOD_STAY, **later}], diagnoses=lists)
+    assert rejects == [("diagnoses", record, "sequence", "copy", "place taken already") for record in (3, 5)]
+
+
+@pytest.mark.parametrize("name", ["enrollment", "history_diagnoses", "history_procedures"])
+def test_an_unknown_person_is_found_where_nothing_else_is_wrong(name: str) -> None:
+    claim = {"person_id": "p1", "service_date": "2024-12-01", "code": "E119", "source": "outpatient"}
+    good = MONTH if name == "enrollment" else claim
+    _, rejects = staged(**{name: [good, {**good, "person_id": "p9"}]})
+    assert rejects == [(name, 3, "person_id", "unknown code", "person not in persons")]
+
+
 def test_long_lists_of_diagnoses_are_told_apart() -> None:
     many = [{"stay_id": "s1", "sequence": place, "code": f"Z{place:03d}"} for place in range(1, 81)]
     _, rejects = staged(diagnoses=[*many, many[69]])

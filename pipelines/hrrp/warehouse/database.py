@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from hrrp.errors import InputContractError
 from hrrp.program import Reference
@@ -26,6 +27,12 @@ SCHEMAS = ("reference", "intake", "staging", "cohort", "risk", "payment", "resul
 
 # What a view over a file says (behind the file's name) once the file is no longer the one that was accounted for.
 CHANGED = "has changed since it was read. Wait until it is written, and run again."
+
+# What the steps may call. A flag is mostly written true or false; only another way of writing it needs a closer look.
+MACROS = (
+    "create or replace temp macro as_flag(value) as "
+    "case value when 'true' then true when 'false' then false else try_cast(trim(value) as boolean) end",
+)
 
 
 class StepError(RuntimeError):
@@ -167,8 +174,8 @@ class Warehouse:
             rows = reference.rows(table)
             # A table that ships without rows (a site's own) has the columns of the data dictionary.
             columns = list(rows[0]) if rows else [name for owner, name in kinds if owner == f"reference.{table}"]
-            frame = pd.DataFrame({name: [row[name] for row in rows] for name in columns}, dtype=str)
-            self._connection.register("reference_rows", frame)
+            texts = pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in columns})
+            self._connection.register("reference_rows", texts)
             picked = ", ".join(
                 f'cast(nullif("{name}", \'\') as {kinds.get((f"reference.{table}", name), "varchar")}) as "{name}"'
                 for name in columns
@@ -216,6 +223,8 @@ def open_warehouse(path: Path | None, settings: Settings, *, read_only: bool = F
     try:
         connection = duckdb.connect(str(path) if path is not None else ":memory:", read_only=read_only, config=config)
         try:
+            for macro in () if read_only else MACROS:
+                connection.execute(macro)
             yield Warehouse(connection, path, spill)
         finally:
             connection.close()
