@@ -3,15 +3,17 @@
     python benchmarks/bench_cohort.py                      3,000,000 stays; polars and pandas beside it; then 300,000 for the cost per stay
     python benchmarks/bench_cohort.py --stays 300000       another size
     python benchmarks/bench_cohort.py --repeat 3           each engine several times (default 3)
-    python benchmarks/bench_cohort.py --only ours          one of ours, polars, pandas
+    python benchmarks/bench_cohort.py --only ours          one of ours, rules, polars, pandas
     python benchmarks/bench_cohort.py --folder DIR         keep the extracts there, and use them again
 
 The extract is that of `hrrp simulate`: three years of discharges (July 2021 to June 2024, the applicable period of FY2026) at 3,000
 hospitals, each stay's list of diagnoses filled up to 25 with other ICD-10-CM codes. The question: every index admission of the
 six measures in FY2026, its first return with the planned readmission algorithm, and its risk factors. The engine answers it with all
-its rules, from text with every record checked, accounted for and traceable; polars and pandas (benchmarks/peers) read the typed
-columns and apply only the rules that decide anything in this extract, with code lists that come expanded. All three answers must be
-equal, row by row. Every run is a process of its own; wall seconds, processor seconds and peak memory are its whole life's.
+its rules, every record checked, accounted for and traceable (ours). polars and pandas (benchmarks/peers) check nothing, apply only the
+rules that decide anything in this extract, and get their code lists expanded. Beside them stand the engine's own rules alone (rules):
+the steps of cohort and risk that the three answers need, with all reasons, over the staging tables that a run of ours has left;
+these steps read no Parquet, the peers check no record. All answers must be equal, row by row. Every run is a process of its own;
+wall seconds, processor seconds and peak memory are its whole life's.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -31,7 +34,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 PEERS = Path(__file__).with_name("peers")
-ENGINES = ("ours", "polars", "pandas")
+ENGINES = ("ours", "rules", "polars", "pandas")
 PROGRAM_YEAR, START, END = 2026, "2021-07-01", "2024-06-30"
 HOSPITALS, DIAGNOSES, SEED = 3_000, 25, 7
 PARTS = 30  # the diagnoses are filled up in so many parts, to keep the memory small
@@ -137,24 +140,49 @@ def ours(extract: Path, folder: Path) -> None:
     values = {name: each.value for name, each in reference.parameters({}).items()}
     working = folder / "working.duckdb"
     working.unlink(missing_ok=True)
-    steps = [step for step in load_steps() if step.group in ("staging", "cohort", "risk")]
     with open_warehouse(working, settings) as warehouse:
         warehouse.load_reference(reference)
         load_extract(warehouse, settings, reference)
-        for step in steps:
-            if "risk.model_in_force" in step.upstreams or step.upstreams == ():
-                continue
-            started = time.perf_counter()
-            rows = warehouse.run_step(step, values)
-            if os.environ.get("HRRP_BENCH_STEPS"):
-                print(f"{time.perf_counter() - started:7.2f} s {step.name} {rows}", file=sys.stderr)
+        for step in load_steps():
+            if (
+                step.group in ("staging", "cohort", "risk")
+                and "risk.model_in_force" not in step.upstreams
+                and step.upstreams
+            ):
+                started = time.perf_counter()
+                rows = warehouse.run_step(step, values)
+                if os.environ.get("HRRP_BENCH_STEPS"):
+                    print(f"{time.perf_counter() - started:7.2f} s {step.name} {rows}", file=sys.stderr)
 
 
-def write_answers(folder: Path) -> None:
-    """What the peers need, and what they must agree with."""
-    with duckdb.connect(str(folder / "working.duckdb"), read_only=True) as connection:
+def rules(extract: Path, folder: Path) -> None:
+    """The steps of cohort and risk that the answers need, made anew in a copy of the working file that a run of ours has left."""
+    from hrrp.program import Reference
+    from hrrp.settings import Settings
+    from hrrp.warehouse import load_steps, open_warehouse
+
+    values = {name: each.value for name, each in Reference().parameters({}).items()}
+    steps = {step.name: step for step in load_steps() if step.group in ("cohort", "risk")}
+    needed: set[str] = set()
+    waiting = ["cohort.index_admissions", "cohort.readmissions", "risk.risk_factors"]
+    while waiting:
+        name = waiting.pop()
+        if name in steps and name not in needed:
+            needed.add(name)
+            waiting += steps[name].upstreams
+    settings = Settings(data=extract, memory_limit=LIMIT, program_years=(PROGRAM_YEAR,))
+    with open_warehouse(folder / "rules" / "working.duckdb", settings) as warehouse:
+        for name, step in steps.items():
+            if name in needed:
+                warehouse.run_step(step, values)
+
+
+def write_answers(engine: str, folder: Path) -> None:
+    """What the engine answered, and what the peers need."""
+    working = folder / ("rules/working.duckdb" if engine == "rules" else "working.duckdb")
+    with duckdb.connect(str(working), read_only=True) as connection:
         for name, sql in {**LISTS, **ANSWERS}.items():
-            target = folder / ("ours" if name in ANSWERS else "lists") / f"{name}.parquet"
+            target = folder / (engine if name in ANSWERS else "lists") / f"{name}.parquet"
             target.parent.mkdir(exist_ok=True)
             connection.execute(f"copy ({sql}) to '{target}' (format parquet)")
 
@@ -162,8 +190,10 @@ def write_answers(folder: Path) -> None:
 def run(engine: str, extract: Path, folder: Path) -> Cost:
     """One engine in a process of its own."""
     (folder / engine).mkdir(exist_ok=True)
-    if engine == "ours":
-        command = [sys.executable, __file__, "--inside", str(extract), str(folder)]
+    if engine == "rules":
+        shutil.copyfile(folder / "working.duckdb", folder / "rules" / "working.duckdb")
+    if engine in ("ours", "rules"):
+        command = [sys.executable, __file__, "--inside", engine, str(extract), str(folder)]
     else:
         command = [sys.executable, str(PEERS / f"cohort_{engine}.py")]
         command += [str(extract), str(folder / "lists"), str(folder / engine)]
@@ -217,9 +247,9 @@ def measure(engine: str, extract: Path, folder: Path, repeat: int) -> list[Cost]
     for _ in range(repeat):
         costs.append(run(engine, extract, folder))
         print(f"  {engine:7s} {costs[-1]}", flush=True)
-        if engine == "ours":
-            write_answers(folder)
-        else:
+        if engine in ("ours", "rules"):
+            write_answers(engine, folder)
+        if engine != "ours":
             print(f"          same answer: {compare(engine, folder)}", flush=True)
     return costs
 
@@ -230,10 +260,11 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--only", nargs="*", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--inside", type=Path, nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--inside", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
-        ours(*options.inside)
+        engine, *places = options.inside
+        {"ours": ours, "rules": rules}[engine](*map(Path, places))
         return
     print(machine())
     with tempfile.TemporaryDirectory() as scratch:
@@ -248,9 +279,10 @@ def main() -> None:
             for engine in options.only:
                 costs = measure(engine, extract, folder, options.repeat)
                 walls = [cost.wall for cost in costs]
+                processor = statistics.median(cost.processor for cost in costs)
                 print(
                     f"  {engine:7s} median {statistics.median(walls):.1f} s (from {min(walls):.1f} to {max(walls):.1f}), "
-                    f"peak {max(cost.memory for cost in costs):.2f} GB"
+                    f"{processor:.1f} s of processor time, peak {max(cost.memory for cost in costs):.2f} GB"
                 )
                 if engine == "ours":
                     per_stay[stays] = statistics.median(cost.processor for cost in costs) / stays

@@ -2,7 +2,8 @@
 
     .venv/bin/python benchmarks/bench_intake.py [FOLDER FOR THE DATA]
 
-Prints wall seconds, CPU seconds, peak memory and the machine's load for each form. Run it on an idle machine.
+Prints wall seconds, CPU seconds, peak memory and the machine's load for each form. Run it on an idle machine. Parquet is read where it
+lies, so that the intake only counts it and staging pays for reading (bench_cohort.py); text is copied.
 """
 
 from __future__ import annotations
