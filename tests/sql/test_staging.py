@@ -253,6 +253,14 @@ def test_long_lists_of_diagnoses_are_told_apart() -> None:
     assert rejects == [("diagnoses", 82, "sequence", "copy", "duplicate")]
 
 
+def test_each_stay_has_its_own_places() -> None:
+    stays = [GOOD_STAY, {**GOOD_STAY, "stay_id": "s2", "admit_date": "2025-06-01", "discharge_date": "2025-06-04"}]
+    diagnoses = [{"stay_id": name, "sequence": 1, "code": code} for name in ("s1", "s2") for code in ("I509", "I110")]
+    warehouse, rejects = staged(stays=stays, diagnoses=diagnoses)
+    assert [(record, reason) for _, record, _, _, reason in rejects] == [(n, "place taken already") for n in (3, 5)]
+    assert warehouse.rows("select code from staging.diagnoses") == [("I509",), ("I509",)]
+
+
 PROCEDURE_FAULTS: Faults = [
     ({"stay_id": ""}, ("stay_id", "blank", "missing")),
     ({"sequence": "x"}, ("sequence", "text", "not a number")),
