@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from hrrp.orchestration.definitions import build_definitions
 from hrrp.orchestration.python_tables import PYTHON_TABLES
 from hrrp.orchestration.resources import Site
 from hrrp.orchestration.runner import instance
-from hrrp.program import Reference
+from hrrp.program import REPORT_NAMES, Reference
 from hrrp.quality import SUITES
 from hrrp.review.document import result_document
 from hrrp.settings import Settings, sample_dir
@@ -224,6 +224,26 @@ def test_the_picture_in_the_readme_is_what_a_run_prints(run: SampleRun, warehous
     squeezed = re.sub(r"\s+", "", "".join(shown))
     for line in console.export_text().splitlines():
         assert re.sub(r"\s+", "", line) in squeezed, f"python scripts/picture_of_run.py OUT draws it anew: {line}"
+
+
+def test_the_page_of_the_published_models(run: SampleRun) -> None:
+    """Coefficients with odds ratios and the variance stand on it; calibration and caterpillar one click away, of every model."""
+    with instance(run.settings) as history:
+
+        def page(key: dg.AssetKey) -> Mapping[str, dg.MetadataValue]:
+            event = history.get_latest_materialization_event(key)
+            assert event is not None and event.asset_materialization is not None
+            return event.asset_materialization.metadata
+
+        own = page(dg.AssetKey(["risk", "model_in_force"]))
+        link = own["calibration plot, caterpillar plot"]
+        assert isinstance(link, dg.DagsterAssetMetadataValue)
+        drawn = page(link.asset_key)
+    for name in REPORT_NAMES.values():
+        (table,) = (own[title] for title in own if title.startswith(f"coefficients {name} "))
+        assert "Odds ratio" in str(table.value)
+        assert isinstance(own[f"between-hospital variance {name}"], dg.FloatMetadataValue)
+        assert any(title.startswith(f"fit {name} FY") for title in drawn)
 
 
 def test_the_review_database_has_no_column_of_a_patient(run: SampleRun) -> None:

@@ -475,7 +475,8 @@ def rspl(
         slope = (slope or -model.information(new_t)) if is_near else None
         t, effect = new_t, here.effect
         since += step
-        next_is_near = step <= tolerance or step * min(1.0, step / last) <= NEAR  # steps shorten at least as before
+        shortens = min(1.0, step / last) if number > 1 else 1.0  # the next step is taken to shorten as this one did
+        next_is_near = step <= tolerance or step * shortens <= NEAR
         fresh = not is_large or step >= REUSE_INFORMATION or (next_is_near and since > NEAR)
         last = step
     raise _not_converged("RSPL", history)
@@ -525,10 +526,11 @@ def marginal(
     code = METHODS[method]
     refreshed = 0  # the curvature is taken afresh at the first two points, then updated
     inverse = np.empty(0)
+    near: _Information | None = None
     if start is None:
         start, near = _after_rspl(stays)
         if stays.n >= WARM_START_STAYS:  # another information would cost more than the passes that it saves
-            refreshed, inverse = 2, _starting_inverse(near, max(start[1], MARGINAL_START_TAU2))
+            refreshed = 2
     coefficients, t, effect = start
     x = np.append(coefficients, math.log(max(t, MARGINAL_START_TAU2)))
     history: list[Iteration] = []
@@ -551,9 +553,12 @@ def marginal(
             assert sums.C is not None and sums.G is not None
             if number == 1:
                 check_rank(stays, sums.G)
-            inverse = _starting_inverse(sums, t)
+            inverse = _starting_inverse(sums.C, sums.G, sums.S, t)
             refreshed += 1
-        elif previous is not None:
+        elif previous is None:
+            assert near is not None
+            inverse = _starting_inverse(*near.brought_to(sums.S), sums.S, t)
+        else:
             inverse = _bfgs(inverse, x - previous[0], previous[1] - gradient)
         move = inverse @ gradient
         effect_change = float(np.max(np.abs(sums.effect) / (1.0 + t * sums.S))) * abs(move[-1])
@@ -575,8 +580,8 @@ def marginal(
     raise _not_converged(f"The {method} fit", history)
 
 
-def _after_rspl(stays: PackedStays) -> tuple[tuple[Floats, float, Floats], Sums]:
-    """Coefficients, t and effects one step after RSPL has come to about MARGINAL_START_STEP, and the sums before the step."""
+def _after_rspl(stays: PackedStays) -> tuple[tuple[Floats, float, Floats], _Information]:
+    """Coefficients, t and effects one step after RSPL has come to about MARGINAL_START_STEP, and C and G before it."""
     near = rspl(stays, tolerance=MARGINAL_START_STEP)
     assert near.sums.C is not None and near.sums.G is not None
     model = _LinearMixedModel(near.sums, near.sums.C, near.sums.G, True, None, math.nan)
@@ -584,16 +589,16 @@ def _after_rspl(stays: PackedStays) -> tuple[tuple[Floats, float, Floats], Sums]
         t, here, _ = model.refined(near.t, -model.information(near.t))
     else:
         t, here = model.solution(near.t)
-    return (near.coefficients + shortened(stays, here.change), t, here.effect), near.sums
+    start = near.coefficients + shortened(stays, here.change), t, here.effect
+    return start, _Information(near.sums.C, near.sums.G, near.sums.S)
 
 
-def _starting_inverse(sums: Sums, t: float) -> Floats:
+def _starting_inverse(C: Floats, G: Floats, S: Floats, t: float) -> Floats:
     """Inverse of about the information of (b, log t)."""
-    assert sums.C is not None and sums.G is not None
-    D = t / (1.0 + t * sums.S)
-    inverse = np.zeros((len(sums.G) + 1,) * 2)
-    inverse[:-1, :-1] = Normal(swept(sums.G, sums.C, D)).inverse()
-    inverse[-1, -1] = 1.0 / max(0.5 * float(np.sum((D * sums.S) ** 2)), 1e-6)
+    D = t / (1.0 + t * S)
+    inverse = np.zeros((len(G) + 1,) * 2)
+    inverse[:-1, :-1] = Normal(swept(G, C, D)).inverse()
+    inverse[-1, -1] = 1.0 / max(0.5 * float(np.sum((D * S) ** 2)), 1e-6)
     return inverse
 
 

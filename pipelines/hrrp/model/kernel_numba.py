@@ -181,10 +181,21 @@ def _log_terms(odds, c, v, weighted):  # type: ignore[no-untyped-def]
 
 @compiled()
 def _histogram(codes, values, found):  # type: ignore[no-untyped-def]
-    for i in range(len(values)):
-        value = values[i]
-        for g in range(codes.shape[1]):
+    """Sum of the values by code; four groups at once, so that one addition need not wait for the other."""
+    groups = codes.shape[1]
+    g = 0
+    while g + 4 <= groups:
+        for i in range(len(values)):
+            value = values[i]
             found[codes[i, g]] += value
+            found[codes[i, g + 1]] += value
+            found[codes[i, g + 2]] += value
+            found[codes[i, g + 3]] += value
+        g += 4
+    while g < groups:
+        for i in range(len(values)):
+            found[codes[i, g]] += values[i]
+        g += 1
 
 
 @compiled()
@@ -389,8 +400,10 @@ def _pass(  # type: ignore[no-untyped-def]
             _histogram(here, w, found)
             C[j, 0] = S
             for m in range(1, q1):
+                value = 0.0
                 for i in range(n):
-                    C[j, m] += w[i] * x[i, m - 1]
+                    value += w[i] * x[i, m - 1]
+                C[j, m] = value
             for g in range(entries):
                 numbers_codes[0, g] += found[g]
             _fold(found, groups, bits, C[j, q1:])

@@ -240,7 +240,7 @@ def _python_asset(made: PythonTable, dictionary: Dictionary) -> dg.AssetsDefinit
             warehouse.write(made.name, frame, made.columns)
             drawn = dict(made.pictures(warehouse)) if made.pictures is not None else {}
             drawn |= frame.attrs.get(PICTURES, {})
-            return [_report(warehouse, made.name, dictionary, made.watch, drawn)]
+            return [_report(warehouse, made.name, dictionary, made.watch, drawn, made.see)]
 
         yield from _write(context, made.name, make)
 
@@ -332,11 +332,15 @@ def _report(
     dictionary: Dictionary,
     watch: Mapping[str, str] | None = None,
     pictures: Mapping[str, str] | None = None,
+    see: Mapping[str, str] | None = None,
 ) -> Made:
-    """What an asset tells about its table: rows, columns, watched numbers (not one that is null), pictures as Markdown."""
+    """What an asset tells about its table: rows, columns, watched numbers (not one that is null), pictures as Markdown, and
+    links to the pages of other tables' assets."""
     columns = [(str(row[0]), str(row[1])) for row in warehouse.rows(f"describe {_quoted(table)}")]
     rows = warehouse.count(_quoted(table))
-    metadata: dict[str, dg.TableSchema | dg.MarkdownMetadataValue | float] = {"dagster/row_count": rows}
+    metadata: dict[str, dg.TableSchema | dg.MarkdownMetadataValue | dg.DagsterAssetMetadataValue | float] = {
+        "dagster/row_count": rows
+    }
     schema = dictionary.schema(table, columns)
     # The asset itself carries the columns that the data dictionary gives it; said again with every run they are most of the history.
     if schema != dictionary.schema(table):
@@ -346,6 +350,7 @@ def _report(
         if value is not None:
             metadata[label] = float(value)
     metadata |= {title: dg.MetadataValue.md(picture) for title, picture in (pictures or {}).items()}
+    metadata |= {title: dg.MetadataValue.asset(asset_key(other)) for title, other in (see or {}).items()}
     return Made(rows, dg.MaterializeResult(asset_key=asset_key(table), metadata=metadata))
 
 

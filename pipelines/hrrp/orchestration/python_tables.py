@@ -26,7 +26,7 @@ class PythonTable:
     """A table of the warehouse that Python computes. `columns` maps column names to DuckDB types, in order.
 
     `watch` maps the names of numbers worth watching over time to the SQL expressions that give them; `pictures` draws the table
-    for the asset's page, as Markdown by title.
+    for the asset's page, as Markdown by title; `see` names what stands on another table's page, and that table.
     """
 
     name: str
@@ -36,6 +36,7 @@ class PythonTable:
     compute: Compute
     watch: Mapping[str, str] = field(default_factory=dict)
     pictures: Callable[[Warehouse], Mapping[str, str]] | None = None
+    see: Mapping[str, str] = field(default_factory=dict)
 
 
 PYTHON_TABLES: tuple[PythonTable, ...] = (
@@ -74,6 +75,7 @@ PYTHON_TABLES: tuple[PythonTable, ...] = (
             for measure in MEASURES
         },
         pictures=coefficient_tables,
+        see={"calibration plot, caterpillar plot": "result.hospital_measures"},
     ),
     PythonTable(
         name="result.hospital_measures",
