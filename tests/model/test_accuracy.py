@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,8 @@ import pytest
 import reference
 from nations import Nation, simulate
 
-from hrrp.model import RandomInterceptLogit, RandomInterceptResults
+from hrrp.model import RandomInterceptLogit, RandomInterceptResults, estimation
+from hrrp.model.likelihood import one_pass
 
 STORED = Path(__file__).parent / "stored"
 
@@ -56,6 +58,29 @@ def test_rspl_with_weights_equals_the_dense_algorithm(nation: Nation) -> None:
     weights = np.random.default_rng(5).uniform(0.2, 3.0, len(nation.outcome))
     dense = reference.rspl(nation.outcome, nation.design, nation.hospital, weights=weights)
     agrees_with_dense(model_of(nation, weights=weights).fit(), dense, 1e-8)
+
+
+def test_with_many_stays_the_information_of_other_passes_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    nation = simulate(stays=60_000, hospitals=300, flags=6, numbers=1, tau2=0.1, seed=21)
+    model = model_of(nation)
+    passes: list[bool] = []
+
+    def counted(*arguments: Any, information: bool = False, **options: Any) -> Any:
+        passes.append(information and arguments[0] is model.stays)
+        return one_pass(*arguments, information=information, **options)
+
+    monkeypatch.setattr(estimation, "one_pass", counted)
+    fit = model.fit()
+    assert sum(passes) <= 3 < len(fit.estimate.iterations)
+    monkeypatch.setattr(estimation, "WARM_START_STAYS", 10**9)  # every pass takes it, from a plain start
+    own = model.fit(tolerance=1e-11)
+    assert fit.params.to_numpy() == pytest.approx(own.params.to_numpy(), abs=1e-8)
+    assert fit.tau2 == pytest.approx(own.tau2, abs=1e-8)
+    assert fit.hospital_effects.to_numpy() == pytest.approx(own.hospital_effects.to_numpy(), abs=1e-8)
+    assert fit.err.to_numpy() == pytest.approx(own.err.to_numpy(), abs=1e-8)
+    assert fit.bse.to_numpy() == pytest.approx(own.bse.to_numpy(), rel=1e-6)
+    assert fit.hospital_effect_se.to_numpy() == pytest.approx(own.hospital_effect_se.to_numpy(), rel=1e-6)
+    assert fit.tau2_se == pytest.approx(own.tau2_se, rel=1e-6)
 
 
 @pytest.mark.parametrize("restricted", [True, False])

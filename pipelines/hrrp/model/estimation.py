@@ -16,13 +16,16 @@ S), D = t k:
 The derivative is 0 at the estimate, or not positive at t = 0, where the estimate is 0. phi is 1; with a free scale it
 is
 
-    phi = [ sum (S u^2 + 2 u R) + chi^2 - sum D a^2 - db'(score + sum C u - sum D C a) ] / (N - p),    chi^2 Pearson's
-    statistic
+    phi = [ sum (S u^2 + 2 u R) + chi^2 - sum D a^2 - db'(score + sum C u - sum D C a) ] / (N - p)
 
-(maximum likelihood: / N, which is what MASS::glmmPQL maximises), and tau2 = phi t.
+with Pearson's statistic chi^2 (maximum likelihood: / N, which is what MASS::glmmPQL maximises), and tau2 = phi t.
 
 Before each linear mixed model the pass brings the effects to their conditional modes. The fixed point is that of the
 textbook iteration: there the score is 0, every effect satisfies u = t R, and t solves the REML equation.
+
+G and C cost more than the rest of a pass together, and move little. With many stays they are taken at the first pass
+and once more near the estimate; between, those of the earlier pass serve, brought to the hospitals' new S. At the fixed
+point only the last term of the REML derivative holds them, a small part of it.
 
 The covariance of b is phi A^-1 and the prediction variance of an effect phi (D + D^2 C'A^-1 C), as the mixed model
 equations give them with t taken as known; the variance of tau2 is the inverse of the observed REML information, the
@@ -64,7 +67,7 @@ MARGINAL_START_STEP = 0.1  # Laplace and AGQ start from RSPL at about this dista
 MARGINAL_START_TAU2 = 0.005
 TOLERANCE = 1e-8
 REUSE_INFORMATION = 0.1  # after a step shorter than this a pass makes do with the information of an earlier one ...
-NEAR = 1e-5  # ... except the last information, which is taken no farther than this from the estimate
+NEAR = 1e-6  # ... except the last information, which is taken no farther than this from the estimate
 LARGEST_STEP = 5.0  # a longer step is shortened
 RUNAWAY_ETA = 25.0  # a coefficient that moves a linear predictor this far has no finite estimate
 NUMBER_REACH = 3.0  # numbers are in standard deviations

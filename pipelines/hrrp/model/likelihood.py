@@ -14,8 +14,8 @@ Laplace       log L_j = sum v_i [ y_i (eta_i + u) - log(1 + exp(eta_i + u)) ] - 
               d / d b          = sum x_i [ r_i - (D / 2) (w_i (1 - 2 p_i) - T D w_i) ]
               d / d log t      = t [ R^2 / 2 - K / 2 - k D T R / 2 ]
 
-AGQ           With nodes z_k and weights a_k of Gauss-Hermite quadrature (weight exp(-z^2)), s = sqrt(D), u_k = u +
-sqrt(2) s z_k and
+AGQ           With nodes z_k and weights a_k of Gauss-Hermite quadrature (weight exp(-z^2)), s = sqrt(D),
+              u_k = u + sqrt(2) s z_k and
               h(u) = sum v_i [ y_i (eta_i + u) - log(1 + exp(eta_i + u)) ] - u^2 / (2 t):
 
               L_j = sqrt(2) s sum_k a_k exp(z_k^2 + h(u_k)) / sqrt(2 pi t)
@@ -23,8 +23,9 @@ sqrt(2) s z_k and
               With f_k the share of node k in the sum, A = sum_k f_k h'(u_k) and B = sum_k f_k h'(u_k) sqrt(2) s z_k,
               the derivative, nodes moving with the parameters, is
 
-              d / d b          = sum_i x_i [ sum_k f_k v_i (y_i - p_i(u_k)) - A D w_i - (1 + B) (D / 2) (w_i (1 - 2 p_i)
-              - T D w_i) ] d / d log t      = sum_k f_k (u_k^2 / (2 t) - 1/2) + A k u + (1 + B) (k / 2) (1 - D T u)
+              d / d b          = sum_i x_i [ sum_k f_k v_i (y_i - p_i(u_k)) - A D w_i
+                                             - (1 + B) (D / 2) (w_i (1 - 2 p_i) - T D w_i) ]
+              d / d log t      = sum_k f_k (u_k^2 / (2 t) - 1/2) + A k u + (1 + B) (k / 2) (1 - D T u)
 
               One node gives Laplace exactly.
 

@@ -39,13 +39,12 @@ class RandomInterceptLogit:
     ----------
     outcome : (n,) of 0 and 1, 1 for a stay with an unplanned readmission.
     design : (n, k) risk variables without the intercept, a DataFrame (its column names are kept) or an array. Columns
-    that hold only 0
-        and 1 are flags; unsigned 8-bit or boolean flags are read fastest. Rows may come in any order.
+        that hold only 0 and 1 are flags; unsigned 8-bit or boolean flags are read fastest. Rows may come in any order.
     hospital : (n,) labels (CCNs). Every hospital enters the fit, whatever its number of stays.
     weights : (n,) optional, zero or above: each stay's log likelihood is multiplied by its weight.
     unestimable : what to do with a column that has no finite coefficient (constant, a duplicate or a combination of
-    others, a flag all
-        or none of whose stays were readmitted): "error" names it, "drop" fits without it and lists it in `dropped`.
+        others, a flag all or none of whose stays were readmitted): "error" names it, "drop" fits without it and lists
+        it in `dropped`.
     threads : threads of a pass; by default the processors that this process may use.
 
     Raises InputContractError, naming the column and what to do, for values that are missing, infinite or of the wrong
@@ -122,12 +121,10 @@ class RandomInterceptLogit:
         Parameters
         ----------
         method : "rspl", restricted pseudo-likelihood, as CMS fits (PROC GLIMMIX's default); "laplace", maximum
-        likelihood with Laplace's
-            approximation; "agq", maximum likelihood with adaptive Gauss-Hermite quadrature.
+            likelihood with Laplace's approximation; "agq", maximum likelihood with adaptive Gauss-Hermite quadrature.
         nodes : quadrature nodes of "agq" (1 is Laplace).
         restricted, free_scale : for "rspl" only. CMS's model has restricted=True and the residual scale fixed at 1;
-        restricted=False with
-            free_scale=True is the criterion of MASS::glmmPQL.
+            restricted=False with free_scale=True is the criterion of MASS::glmmPQL.
         tolerance : the fit ends where the step that a pass suggests changes no logit by more.
         max_passes : passes over the stays before it gives up.
 
