@@ -161,7 +161,7 @@ def bootstrap(
     params = np.tile(full.coefficients, (replicates, 1))
     t = np.full(replicates, full.t)
     effect = np.repeat(full.sums.effect.astype(np.float32)[:, None], replicates, axis=1)
-    err = np.full((hospitals, replicates), np.nan, dtype=np.float32)
+    err = np.empty(0, dtype=np.float32)
     at_rest = np.zeros(replicates, dtype=bool)
     if refit == "batched" and _can_be_batched(results):
         batch = _Batch(results, drawn, shifts if _is_exact(results) else None)
@@ -173,6 +173,8 @@ def bootstrap(
             err[:, ~at_rest] = np.nan
         else:
             at_rest[:] = False
+    if not err.size:
+        err = np.full((hospitals, replicates), np.nan, dtype=np.float32)
     failed = np.zeros(replicates, dtype=bool)
     for r in np.flatnonzero(~at_rest):
         try:
@@ -291,29 +293,36 @@ class _Batch:
 
     def _step(self, fresh: bool) -> tuple[Floats, Floats]:
         """The change of (b, t) from the sums at the present parameters: Newton's in b, of second order in t."""
-        m, S, T, R = self.weight, self.S, self.T, self.R
-        k = 1.0 / (1.0 + self.t.astype(np.float32) * S)
-        K = S * k
+        S, T, R, t = self.S, self.T, self.R, self.t.astype(np.float32)
+        k = 1.0 / (1.0 + t * S)
         if fresh:
             self._take_information(k)
-        K_RR = K * R * R
-        falls = K_RR - 0.5 * K * K + 0.5 * k**3 * T * R
-        bends = K * (1.5 * K_RR - 0.5 * K * K)
-        if self.method == RSPL:
+        K = S * k
+        RR = R * R
+
+        def total(values: NDArray) -> Floats:
+            """Sum m_j value of each replicate."""
+            return np.einsum("jr,jr->r", self.weight, values).astype(np.float64)
+
+        expected = total(0.5 * K * K)
+        bend = total(K * K * (1.5 * RR - 0.5 * K))
+        falls = K * (RR - 0.5 * K) + 0.5 * k**3 * T * R
+        if self.method != RSPL:
+            f2 = 0.5 * total(RR - K - t * k * k * T * R)
+        elif self.restricted:
             # k^2 C'A_r^-1 C = K^2 x'A_r^-1 x at the hospital's mean x.
-            by_coefficients = K * K * self.leverage if self.restricted else np.float32(0.0)
-            f2 = 0.5 * np.einsum("jr,jr->r", m, R * R - K + by_coefficients).astype(np.float64)
+            by_coefficients = K * K * self.leverage
+            f2 = 0.5 * total(RR - K + by_coefficients)
             falls += K * by_coefficients
         else:
-            f2 = 0.5 * np.einsum("jr,jr->r", m, R * R - K - self.t.astype(np.float32) * k * k * T * R).astype(
-                np.float64
-            )
-        f2_t, bend, expected = (
-            np.einsum("jr,jr->r", m, part).astype(np.float64) for part in (falls, bends, 0.5 * K * K)
-        )
+            f2 = 0.5 * total(RR - K)
+        f2_t = total(falls)
         f2_t = np.where(f2_t > 0.2 * expected, f2_t, expected)
-        f1_t = ((m * R * k).T @ self.C).astype(np.float64)
-        f2_b = ((m * (R * k + 0.5 * k**3 * T / self.base_S)).T @ self.C).astype(np.float64)
+        del RR, falls
+        by_t = self.weight * (R * k)
+        f1_t = (by_t.T @ self.C).astype(np.float64)
+        by_t += self.weight * (0.5 * k**3 * T / self.base_S)
+        f2_b = (by_t.T @ self.C).astype(np.float64)
         # Elimination of b: db = A^-1 (F1 - f1_t dt), and F2 - f2_b'db - f2_t dt + bend dt^2 = 0.
         alone = np.einsum("rab,rb->ra", self.inverse, self.score)
         with_t = np.einsum("rab,rb->ra", self.inverse, f1_t)
