@@ -31,6 +31,7 @@ from hrrp.warehouse import SqlStep, Warehouse, open_warehouse
 ANSWERS = ("cohort.cohort_flow", "cohort.index_admissions", "cohort.readmissions", "risk.risk_factors")
 GROUPS = ("staging", "cohort", "risk", "payment")
 LONGEST_SECONDS = 20.0
+WITH_THE_ORACLE = {"test_every_risk_factor_of_invented_patients_has_its_records"}  # many patients: tried last
 OF_THE_HARNESS = {"test_a_replaced_reference_table_comes_back"}  # here a scene keeps its tables
 NOT_A_MUTANT = (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException, duckdb.NotImplementedException)
 
@@ -96,7 +97,7 @@ class Theatre:
         """What harness.run_cohort does, from the scene kept."""
         assert steps is None
         given = (tables, program_years, as_of, sorted((parameters or {}).items()), extract_end, reference_rows, until)
-        key = hashlib.sha256(repr(given).encode()).hexdigest()
+        key = hashlib.sha256(repr((given, self._answers_only)).encode()).hexdigest()
         if key not in self._scenes:
             self._leave()
             self._scenes[key] = self._build(
@@ -241,6 +242,7 @@ class Theatre:
                         return test.name
                 if all(key in unchanged for key in keys):
                     continue
+                self._answers_only = test.kind != "rows"
                 try:
                     test.run()
                 except NotSql:
@@ -262,16 +264,17 @@ def all_mutants(tables: Sequence[str] = ()) -> list[Mutant]:
 
 def rule_tests(theatre: Theatre) -> list[Trial]:
     """The patient tables of tests/spec and the tests of tests/sql over hand-made rows."""
+    import test_lineage
     import test_rules
     import test_staging
     import test_tables
 
     patient_tables.run_cohort = theatre.run_cohort  # type: ignore[assignment]
     found = [Trial(f"rule: {rule.title}", partial(test_rules.test_rule, rule), "rule") for rule in test_rules.ALL_RULES]
-    for module in (test_staging, test_tables):
+    for module in (test_staging, test_tables, test_lineage):
         module.run_cohort = theatre.run_cohort  # type: ignore[attr-defined]
         for name, function in vars(module).items():
-            if name.startswith("test_") and callable(function) and name not in OF_THE_HARNESS:
+            if name.startswith("test_") and callable(function) and name not in OF_THE_HARNESS | WITH_THE_ORACLE:
                 for arguments in _arguments(function):
                     label = ", ".join(str(value) for value in arguments.values())
                     found.append(Trial(f"{name} {label}".strip(), partial(function, **arguments), "rows"))
@@ -296,11 +299,16 @@ def oracle_tests(theatre: Theatre, patients: int) -> list[Trial]:
 
     That the oracle agrees with the shipped SQL on all of them is what that test shows.
     """
+    import test_lineage
+
     comparison.run_cohort = theatre.run_cohort  # type: ignore[assignment]
     found = []
     for run in runs.RUNS:
         people = histories.seeded_patients(run.world(), 1, patients)
         found.append(Trial(f"oracle: {run.name}", _Compared(people, run), "oracle"))
+    for name in WITH_THE_ORACLE:
+        function = getattr(test_lineage, name)
+        found += [Trial(f"{name} {each}", partial(function, **each), "rows") for each in _arguments(function)]
     return found
 
 

@@ -49,10 +49,11 @@ def played() -> Iterator[tuple[Theatre, list[Trial]]]:
 
 
 def _give_back(run_cohort: object) -> None:
+    import test_lineage
     import test_staging
     import test_tables
 
-    for module in (patient_tables, test_staging, test_tables):
+    for module in (patient_tables, test_lineage, test_staging, test_tables):
         module.run_cohort = run_cohort  # type: ignore[attr-defined]
     patient_tables._RUNS.clear()
 

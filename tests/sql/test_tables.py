@@ -286,6 +286,24 @@ def test_the_month_before_counts_for_who_dies_in_the_month_of_discharge() -> Non
         assert warehouse.rows("select dual_stays, stays from payment.dual_proportions") == [(dual, 3)]
 
 
+def test_the_month_before_counts_from_fy2021() -> None:
+    stays = """
+        stay person in         out        dx    payer status
+        a    ann    2018-03-01 2018-03-04 E11.9 FFS   20
+    """
+    enrollment = """
+        person from    to      cover dual
+        ann    2018-02 2018-02 AB    02
+    """
+    day = date(2019, 12, 31)
+    warehouse = run_cohort(system(stays, enrollment=enrollment), [2020, 2021, 2022], day, extract_end=day)
+    assert warehouse.rows("select program_year, dual_stays from payment.dual_proportions order by 1") == [
+        (2020, 0),
+        (2021, 1),
+        (2022, 1),
+    ]
+
+
 def test_a_hospital_of_the_file_without_stays_keeps_its_dual_proportion() -> None:
     hospitals = [
         {"ccn": "360001", "name": "First", "dual_proportion": 0.9},
