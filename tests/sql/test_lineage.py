@@ -135,3 +135,119 @@ def test_every_risk_factor_of_invented_patients_has_its_records(number: int) -> 
             parameters=dict(chosen.parameters),
         )
     )
+
+
+# Beside every record that sets a factor stands one that must not be named: a day too old or too late, another person's, not present on
+# admission, the principal diagnosis, a place that the list does not ask for.
+TEMPTING = Rule(
+    "Records that set a factor, and records that seem to",
+    "",
+    stays="""
+        stay person ccn    in         out        dx                                                       px              status
+        a    ann    360001 2025-03-01 2025-03-04 I50.9,E11.9/N,I48.91/N,Z95.1,R09.02/N,I48.0               -               01
+        b    ann    360001 2025-03-04 2025-03-06 I50.9,D62/N,I50.1                                         -               01
+        c    bea    360001 2025-03-01 2025-03-04 I21.02,I21.09,I13.2/N,Z95.5                               -               01
+        d    cora   360001 2025-03-01 2025-03-08 I25.10,R57.0,R57.0/N,Z95.2                                021009W         01
+        e    dora   360001 2025-03-01 2025-03-04 M16.4,M17.2,Q65.00                                        0SR90J9,0SRC0J9 01
+        f    eve    360001 2025-03-01 2025-03-04 I13.2,I13.2/N,I13.2                                       -               01
+        g    fay    360001 2025-03-01 2025-03-04 J44.1,G47.33/N,R09.02                                     -               01
+        h    fay    360002 2024-11-01 2024-11-04 I50.9,G47.33/N                                            5A1955Z         01
+    """,
+    history="""
+        kind      person date       code    source
+        diagnosis ann    2025-02-28 E11.9   -
+        diagnosis ann    2025-03-01 E11.9   outpatient
+        diagnosis ann    2024-03-01 E11.9   outpatient
+        diagnosis ann    2024-02-29 E11.9   outpatient
+        diagnosis ann    2025-01-10 I50.9   outpatient
+        diagnosis ann    2025-01-10 I48.0   outpatient
+        diagnosis ann    2025-01-10 Z95.1   outpatient
+        diagnosis ann    2025-01-10 U07.1   outpatient
+        diagnosis ann    2025-01-10 Z86.16  outpatient
+        diagnosis gail   2025-01-10 E11.9   outpatient
+        procedure ann    2025-02-28 021009W -
+        procedure ann    2025-03-01 021009W outpatient
+        procedure ann    2024-03-01 021009W outpatient
+        procedure ann    2024-02-29 021009W outpatient
+        procedure gail   2025-01-10 021009W outpatient
+        diagnosis bea    2025-01-10 I21.02  outpatient
+        diagnosis bea    2025-01-10 I13.2   outpatient
+        diagnosis cora   2025-01-10 R57.0   outpatient
+        diagnosis dora   2025-01-10 M17.2   outpatient
+        diagnosis dora   2025-01-10 Q65.00  outpatient
+        diagnosis fay    2025-01-10 G47.33  professional
+    """,
+    persons="""
+        person born
+        gail   1950-01-02
+    """,
+    expect="",
+)
+
+
+def _records(**changes: Any) -> list[tuple[Any, ...]]:
+    tables = canonical_tables(TEMPTING)
+    for kind in ("history_diagnoses", "history_procedures"):
+        tables[kind] = [row | {"source": None if row["source"] == "-" else row["source"]} for row in tables[kind]]
+    warehouse = run_cohort(tables, [2028], TEMPTING.as_of, extract_end=TEMPTING.extract_end, **changes)
+    return warehouse.rows(
+        "select stay_id, variable_key, found_in, found_on::varchar, code, row_number from risk.risk_factor_sources "
+        "where variable_key not in ('years_over_65', 'male') order by all"
+    )
+
+
+def test_no_other_record_is_named() -> None:
+    assert _records() == [
+        ("a", "anemia", "index stay", "2025-03-04", "D62", 9),
+        ("a", "arrhythmia", "index stay", "2025-03-01", "I480", 7),
+        ("a", "arrhythmia", "outpatient", "2025-01-10", "I480", 7),
+        ("a", "chf", "index stay", "2025-03-04", "I501", 10),
+        ("a", "chf", "outpatient", "2025-01-10", "I509", 6),
+        ("a", "diabetes", "claim", "2025-02-28", "E119", 2),
+        ("a", "diabetes", "index stay", "2025-03-01", "E119", 3),
+        ("a", "diabetes", "outpatient", "2024-03-01", "E119", 4),
+        ("a", "hx_cabg", "claim", "2025-02-28", "021009W", 2),
+        ("a", "hx_cabg", "index stay", "2025-03-01", "Z951", 5),
+        ("a", "hx_cabg", "outpatient", "2024-03-01", "021009W", 4),
+        ("a", "hx_cabg", "outpatient", "2025-01-10", "Z951", 8),
+        ("a", "hx_covid", "outpatient", "2025-01-10", "U071", 9),
+        ("a", "hx_covid", "outpatient", "2025-01-10", "Z8616", 10),
+        ("c", "acs", "index stay", "2025-03-01", "I2109", 12),
+        ("c", "acs", "outpatient", "2025-01-10", "I2102", 12),
+        ("c", "anterior_mi", "index stay", "2025-03-01", "I2102", 11),
+        ("c", "chf", "outpatient", "2025-01-10", "I132", 13),
+        ("c", "hx_ptca", "index stay", "2025-03-01", "Z955", 14),
+        ("c", "renal_failure", "index stay", "2025-03-01", "I132", 13),
+        ("c", "renal_failure", "outpatient", "2025-01-10", "I132", 13),
+        ("d", "cardiogenic_shock", "index stay", "2025-03-01", "R570", 16),
+        ("d", "hx_cabg_or_valve", "index stay", "2025-03-01", "Z952", 18),
+        ("e", "congenital_hip_deformity", "index stay", "2025-03-01", "Q6500", 21),
+        ("e", "congenital_hip_deformity", "outpatient", "2025-01-10", "Q6500", 16),
+        ("e", "index_tha", "index stay", "2025-03-01", "0SR90J9", 3),
+        ("e", "post_traumatic_oa", "index stay", "2025-03-01", "M164", 19),
+        ("e", "post_traumatic_oa", "index stay", "2025-03-01", "M172", 20),
+        ("e", "two_procedures", "index stay", "2025-03-01", "0SR90J9", 3),
+        ("e", "two_procedures", "index stay", "2025-03-01", "0SRC0J9", 4),
+        ("f", "chf", "index stay", "2025-03-01", "I132", 22),
+        ("f", "chf", "index stay", "2025-03-01", "I132", 24),
+        ("f", "renal_failure", "index stay", "2025-03-01", "I132", 23),
+        ("f", "renal_failure", "index stay", "2025-03-01", "I132", 24),
+        ("g", "cardioresp_failure", "index stay", "2025-03-01", "R0902", 27),
+        ("g", "chf", "earlier stay", "2024-11-04", "I509", 28),
+        ("g", "hx_mech_vent", "earlier stay", "2024-11-04", "5A1955Z", 5),
+        ("g", "sleep_disordered_breathing", "earlier stay", "2024-11-04", "G4733", 29),
+        ("g", "sleep_disordered_breathing", "index stay", "2025-03-01", "G4733", 26),
+        ("g", "sleep_disordered_breathing", "professional", "2025-01-10", "G4733", 17),
+    ]
+
+
+def test_a_complication_of_the_index_stay_alone_is_named_only_under_the_newer_rule() -> None:
+    newer, older = set(_records()), set(_records(parameters={"poa_rule": "complication_list"}))
+    assert older <= newer
+    assert sorted(newer - older) == [
+        ("a", "arrhythmia", "index stay", "2025-03-01", "I480", 7),
+        ("a", "chf", "index stay", "2025-03-04", "I501", 10),
+        ("c", "acs", "index stay", "2025-03-01", "I2109", 12),
+        ("f", "chf", "index stay", "2025-03-01", "I132", 24),
+        ("g", "cardioresp_failure", "index stay", "2025-03-01", "R0902", 27),
+    ]
