@@ -83,6 +83,19 @@ def test_with_many_stays_the_information_of_other_passes_serves(monkeypatch: pyt
     assert fit.tau2_se == pytest.approx(own.tau2_se, rel=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("t", [1e-6, 1e-3, 0.03, 0.5, 1.0, 20.0])
+@pytest.mark.parametrize("tau2", [0.0, 0.02, 0.3])
+def test_a_start_with_a_variance_far_off_gives_the_same_answer(t: float, tau2: float) -> None:
+    nation = simulate(stays=2000, hospitals=40, flags=2, numbers=1, tau2=tau2, seed=22)
+    model = model_of(nation)
+    fit = model.fit()
+    start = (fit.estimate.coefficients + 0.1, t, np.zeros(fit.n_hospitals))
+    again = estimation.rspl(model.stays, start=start)
+    assert again.tau2 == pytest.approx(fit.tau2, abs=1e-8)
+    assert again.coefficients == pytest.approx(fit.estimate.coefficients, abs=1e-8)
+
+
 @pytest.mark.parametrize("restricted", [True, False])
 def test_free_scale_equals_the_dense_algorithm(nation: Nation, restricted: bool) -> None:
     dense = reference.rspl(nation.outcome, nation.design, nation.hospital, restricted=restricted, free_scale=True)

@@ -289,16 +289,20 @@ class _LinearMixedModel:
         """The same near the solution, by one Newton step and a correction; `slope` is the score's derivative at an
         earlier pass.
 
-        Returns t, the solution (at a t that differs from it to second order) and the derivative for the next pass.
+        Returns t, the solution (at a t that differs from it to second order) and the derivative for the next pass. Where
+        that would take t to less than half or more than twice of what it was, the solution is not near: it is searched for.
         """
         before = self.score(t)
         near = t - before / slope
-        if near <= 0.0:
-            return (*self.solution(t), slope)
-        here = self.at(near)
-        if near != t and abs(near - t) > 1e-6 * t:
-            slope = (here.score - before) / (near - t)
-        return near - here.score / slope, here, slope
+        if 0.5 * t < near < 2.0 * t:
+            here = self.at(near)
+            if abs(near - t) > 1e-6 * t:
+                slope = (here.score - before) / (near - t)
+            new = near - here.score / slope if slope < 0.0 else math.inf
+            if 0.5 * t < new < 2.0 * t:
+                return new, here, slope
+        found, here = self.solution(t)
+        return found, here, -self.information(found)
 
     def information(self, t: float) -> float:
         """Expected information of t with the coefficients taken as known."""
