@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from typing import Any
 
 from rich.console import Console
+
+from hrrp.program.plain import plain
+
+__all__ = ["people_console", "plain", "print_json", "progress"]
 
 progress = Console(stderr=True, highlight=False)
 
@@ -18,21 +21,6 @@ def people_console() -> Console:
     """The console for tables: as wide as the terminal, and never so narrow that a table's columns are cut."""
     console = Console(highlight=False)
     return console if console.width >= NARROWEST else Console(highlight=False, width=NARROWEST)
-
-
-def plain(value: Any) -> Any:
-    """`value` as JSON can carry it: NaN and infinities become null, numpy scalars become Python's, paths and dates text."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if hasattr(value, "item") and not isinstance(value, (str, bytes)) and getattr(value, "ndim", 0) == 0:
-        value = value.item()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (str, int, bool)):
-        return value
-    return str(value)
 
 
 def print_json(document: Any) -> None:

@@ -24,6 +24,9 @@ from hrrp.review.scenarios import review_database
 from hrrp.review.version import Version
 from hrrp.settings import Settings
 
+# Seconds between two pieces of work in a process that answers.
+REST = 0.05
+
 __all__ = ["Published", "Version", "serving_folder"]
 
 
@@ -56,7 +59,7 @@ class Published:
     def _replace(self, name: str) -> None:
         try:
             fresh = self._open(self._laid_out(name))
-            views.warm(fresh)
+            views.warm(fresh, REST)
             self._old.append(self._version)
             self._version = fresh
             # The version before the last has no request left that began under it.

@@ -39,6 +39,7 @@ from typing import Any
 
 from hrrp.penalty.factor import MINIMUM_CASES
 from hrrp.program import MEASURES
+from hrrp.program.plain import plain as as_json_carries
 
 LOWEST, HIGHEST = 1, 10
 FEWEST_CANDIDATES = 4
@@ -463,17 +464,5 @@ def pooled(parts: Sequence[int], is_shown: Sequence[bool]) -> int | None:
 
 
 def plain(value: Any) -> Any:
-    """`value` as JSON carries it: hidden, NaN and infinite become null, numpy scalars Python's, dates text."""
-    if isinstance(value, Hidden):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if hasattr(value, "item") and not isinstance(value, (str, bytes)) and getattr(value, "ndim", 0) == 0:
-        value = value.item()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (str, int, bool)):
-        return value
-    return str(value)
+    """`value` as JSON carries it, what is hidden null."""
+    return as_json_carries(value, (Hidden,))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -84,20 +85,26 @@ def disclosure_for(hospital: Hospital, viewer: Viewer) -> Disclosure:
     return EVERYTHING if viewer.patient_level else hospital.disclosure
 
 
-def warm(version: Version) -> None:
-    """Ask the first questions before anyone does: the lists of hospitals, the rules, the draws that all scenarios share."""
-    method_view(version, Viewer())
+def warm(version: Version, rest: float = 0.0) -> None:
+    """Ask the first questions before anyone does: the lists of hospitals, the rules, the draws that all scenarios share.
+
+    `rest` seconds pass between two of them, for requests that are answered meanwhile.
+    """
     hospital = next(iter(version.hospitals.values()))
-    for patient_level in (False, True):
-        viewer = Viewer(patient_level=patient_level)
+    patient_level = any(rights.level == "patient" for rights in version.settings.users.values())
+    for viewer in (Viewer(), Viewer(patient_level=True)) if patient_level else (Viewer(),):
         for year in version.years:
+            time.sleep(rest)
             system_view(version, viewer, program_year=year)
         for year in hospital.totals:
             place = Place(version, viewer, hospital, year)
+            time.sleep(rest)
             hospital_view(place)
             what_if_view(place, Scenario())
+            time.sleep(rest)
             for measure in MEASURES:
                 measure_view(place, measure)
+    method_view(version, Viewer())
 
 
 def find(version: Version, viewer: Viewer, ccn: str, program_year: int | None = None) -> Hospital:
