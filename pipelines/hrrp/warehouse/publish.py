@@ -136,14 +136,19 @@ def _write_review(working: Path, target: Path, settings: Settings, checks: pd.Da
     with open_warehouse(working, settings, read_only=True) as warehouse:
         tables = review_tables(warehouse)
     patients = target.with_name(PATIENTS)
+    stays = None
     if settings.publish_patients:
-        _write_tables(working, patients, settings, _present(working, settings, PATIENT_TABLES), mode=0o600)
-    else:
-        _remove(patients)
+        stays = _write_tables(working, patients, settings, _present(working, settings, PATIENT_TABLES), mode=0o600)
     made = {PROOF_TABLE: (proof_table(kept_proofs(target.parent)), PROOF_COLUMNS)}
     if checks is not None:
         made["result.quality_checks"] = (checks, CHECK_COLUMNS)
-    _write_tables(working, target, settings, tables, made)
+    review = _write_tables(working, target, settings, tables, made)
+    # Both in place one right after the other, so that who reads them finds two of the same run.
+    if stays is not None:
+        put_in_place(stays, patients)
+    else:
+        _remove(patients)
+    put_in_place(review, target)
     return [*tables, *made]
 
 
@@ -179,8 +184,8 @@ def _write_tables(
     made: Mapping[str, tuple[pd.DataFrame, Mapping[str, str]]] | None = None,
     *,
     mode: int | None = None,
-) -> None:
-    """Copy tables of the closed working file into a new file, with the given access mode, that then takes the place of `target`.
+) -> Path:
+    """Copy tables of the closed working file into a new file beside `target`, with the given access mode; where it lies.
 
     `made` are tables that only the new file has: rows, and types by column.
     """
@@ -198,7 +203,7 @@ def _write_tables(
         warehouse.execute("detach working")
         for table, (rows, types) in (made or {}).items():
             warehouse.write(table, rows, types)
-    put_in_place(partial, target)
+    return partial
 
 
 def put_in_place(source: Path, target: Path) -> None:
