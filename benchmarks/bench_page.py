@@ -42,7 +42,7 @@ publish_patients = true
 hospitals = "all"
 level = "{level}"
 """
-# The last step of a run, on its closed working file: what `hrrp run` does when all its tables are made.
+# The last step of a run, on its closed working file: what `hrrp run` does when all its tables are made, whenever a line says so.
 PUBLISH = """
 import sys
 from pathlib import Path
@@ -53,7 +53,9 @@ working, target = Path(sys.argv[1]), Path(sys.argv[2])
 settings = Settings(out=target.parent, publish_patients=True)
 with open_warehouse(target, settings, read_only=True) as review:
     checks = review.read("from result.quality_checks")
-write_review(working, target, settings, checks)
+for line in sys.stdin:
+    write_review(working, target, settings, checks)
+    print("published", file=sys.stderr, flush=True)
 """
 FIRST_PUBLISHED_AFTER = 2.0
 Timings = dict[str, list[float]]
@@ -129,20 +131,27 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: 
 async def publish(working: Path, out: Path, every: float, begun: float, until: float) -> list[tuple[float, float]]:
     """Publish again and again; of each time how long it took, and how much later the page had the version laid out."""
     found: list[tuple[float, float]] = []
+    if not every:
+        return found
+    command = [sys.executable, "-c", PUBLISH, str(working), str(out / "review.duckdb")]
+    # Its standard output has the database's progress.
+    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    run = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=nothing, stderr=pipe)
+    assert run.stdin is not None and run.stderr is not None
     start = begun + FIRST_PUBLISHED_AFTER
-    while every and start < until:
+    while start < until:
         await asyncio.sleep(start - time.perf_counter())
         before = laid_out(out)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", PUBLISH, str(working), str(out / "review.duckdb"), stdout=subprocess.DEVNULL
-        )
-        failed = await process.wait()
-        assert not failed
+        run.stdin.write(b"now\n")
+        said = await run.stderr.readline()
+        assert said == b"published\n", said
         done = time.perf_counter()
         while laid_out(out) <= before and time.perf_counter() < until:
             await asyncio.sleep(0.05)
         found.append((done - start, time.perf_counter() - done if laid_out(out) > before else float("nan")))
         start = max(start + every, time.perf_counter())
+    run.stdin.close()
+    await run.wait()
     return found
 
 

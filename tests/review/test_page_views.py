@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -86,6 +87,42 @@ def test_an_export_holds_what_the_filters_leave(version: Version) -> None:
         assert len(rows) == number == listed["total"] > 0, chosen
         if chosen.get("show") == "readmitted":
             assert {row["readmitted"] for row in rows} == {"True"}
+
+
+def test_the_list_is_in_the_order_of_the_database(version: Version) -> None:
+    """Unknown values last whichever way, equal ones by measure and in the order of the extract, and the filters as SQL has them."""
+    place = views.place_of(version, ALL, MY_HOSPITAL, 2029)
+    columns = {
+        "discharge": "stays.discharge_date",
+        "stay": "flow.stay_id",
+        "age": "age",
+        "days": "days",
+        "risk": "risk",
+        "reason": "first_reason",
+    }
+    checked = 0
+    with version.open_patients() as warehouse:
+        for (sort, column), (descending, word) in itertools.product(columns.items(), ((True, "desc"), (False, "asc"))):
+            for needle, reason in (("", ""), ("i", ""), ("", "payer")):
+                expected = warehouse.rows(
+                    f"""
+                    select flow.measure, flow.stay_key, linear_predictor as risk
+                    from cohort.cohort_flow as flow
+                    inner join cohort.stays as stays using (stay_key)
+                    left join cohort.readmissions using (program_year, measure, stay_key)
+                    left join risk.linear_predictors using (program_year, measure, stay_key)
+                    where flow.program_year = 2029 and flow.ccn = $ccn and ($reason = '' or list_contains(reasons, $reason))
+                        and (contains(lower(flow.stay_id), $needle) or starts_with(lower(principal_code), $needle))
+                    order by {column} {word} nulls last, flow.measure, flow.stay_key
+                    """,
+                    {"ccn": MY_HOSPITAL, "needle": needle, "reason": reason},
+                )
+                view = stays.stay_list(place, sort=sort, descending=descending, needle=needle, reason=reason)
+                listed = [(row["measure"], row["stay_key"]) for row in view["rows"]]
+                assert view["total"] == len(expected)
+                assert listed == [row[:2] for row in expected[: stays.PAGE_ROWS]], (sort, word, needle, reason)
+                checked += len(listed)
+    assert checked > 500
 
 
 def test_the_page_of_a_stay_that_came_back_names_the_rows_that_set_its_risk(site: Site) -> None:
