@@ -57,6 +57,9 @@ def lay_out(settings: Settings, folder: Path) -> str:
     source = review_database(settings)
     # A name of its own for what is read, so that a run may replace the file meanwhile.
     held = folder / f"reading-{os.getpid()}.duckdb"
+    # Nearly all that is read is kept until the end: looking for garbage among it costs time and finds none.
+    collects = gc.isenabled()
+    gc.disable()
     try:
         name = _hold(source, held)
         pages, patients = laid_out(folder, name)
@@ -80,6 +83,8 @@ def lay_out(settings: Settings, folder: Path) -> str:
         return name
     finally:
         held.unlink(missing_ok=True)
+        if collects:
+            gc.enable()
 
 
 def _hold(source: Path, target: Path) -> str:
@@ -358,8 +363,6 @@ def _run_prevalence(
 def main() -> None:
     """Lay out what the settings on standard input publish, politely; the version's name on standard output."""
     os.nice(POLITENESS)
-    # All that is read is kept until the end: there is no garbage to look for.
-    gc.disable()
     asked = json.load(sys.stdin)
     print(lay_out(Settings.model_validate(asked["settings"]), Path(asked["folder"])))
 
