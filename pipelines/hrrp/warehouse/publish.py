@@ -116,7 +116,8 @@ def giving_way(work: Callable[[], T]) -> T:
 
     def lower() -> None:
         if sys.platform == "linux":
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), POLITENESS)
+            own = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, own, max(os.getpriority(os.PRIO_PROCESS, own), POLITENESS))
 
     with ThreadPoolExecutor(1, initializer=lower) as apart:
         return apart.submit(work).result()
