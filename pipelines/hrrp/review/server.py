@@ -43,7 +43,11 @@ def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int
     taken = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
     folder = serving_folder(settings.out)
-    _lay_out_apart(settings, folder)
+    try:
+        _lay_out_apart(settings, folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     children: list[int] = []
     for _ in range(workers - 1):
         # Before anything of the results is open: an open database does not survive a fork.
@@ -80,10 +84,17 @@ def _lay_out_apart(settings: Settings, folder: Path) -> None:
     child = os.fork()
     if child == 0:
         # Where it fails the page tries again itself, and says what is wrong.
-        with suppress(Exception):
+        _end_with_parent()
+        try:
             lay_out(settings, folder)
-        os._exit(0)
-    os.waitpid(child, 0)
+        finally:
+            os._exit(0)
+    try:
+        os.waitpid(child, 0)
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
 
 
 def _serve(settings: Settings, folder: Path, listener: socket.socket, ready: Callable[[], None]) -> None:
