@@ -108,7 +108,13 @@ def _agrees(warehouse: Any) -> None:
         """) == [(0,)]
 
 
-RUNS = ("Exact duplicates", "Complications of care, to FY2022", "Merging by condition", "HF: status codes")
+RUNS = (
+    "Exact duplicates",
+    "Complications of care, to FY2022",
+    "Present on admission in every year",
+    "Merging by condition",
+    "HF: status codes",
+)
 
 
 @pytest.mark.parametrize("title", RUNS)
@@ -152,6 +158,8 @@ TEMPTING = Rule(
         f    eve    360001 2025-03-01 2025-03-04 I13.2,I13.2/N,I13.2                                       -               01
         g    fay    360001 2025-03-01 2025-03-04 J44.1,G47.33/N,R09.02                                     -               01
         h    fay    360002 2024-11-01 2024-11-04 I50.9,G47.33/N                                            5A1955Z         01
+        i    hal    360001 2025-03-01 2025-03-08 R57.0,R57.0                                              021009W         01
+        j    gail   360001 2025-05-01 2025-05-04 M16.11                                                   0SR90J9         01
     """,
     history="""
         kind      person date       code    source
@@ -170,6 +178,7 @@ TEMPTING = Rule(
         procedure ann    2024-03-01 021009W outpatient
         procedure ann    2024-02-29 021009W outpatient
         procedure gail   2025-01-10 021009W outpatient
+        procedure ann    2025-01-15 0DTJ4ZZ outpatient
         diagnosis bea    2025-01-10 I21.02  outpatient
         diagnosis bea    2025-01-10 I13.2   outpatient
         diagnosis cora   2025-01-10 R57.0   outpatient
@@ -192,7 +201,7 @@ def _records(**changes: Any) -> list[tuple[Any, ...]]:
     warehouse = run_cohort(tables, [2028], TEMPTING.as_of, extract_end=TEMPTING.extract_end, **changes)
     return warehouse.rows(
         "select stay_id, variable_key, found_in, found_on::varchar, code, row_number from risk.risk_factor_sources "
-        "where variable_key not in ('years_over_65', 'male') order by all"
+        "order by all"
     )
 
 
@@ -212,6 +221,7 @@ def test_no_other_record_is_named() -> None:
         ("a", "hx_cabg", "outpatient", "2025-01-10", "Z951", 8),
         ("a", "hx_covid", "outpatient", "2025-01-10", "U071", 9),
         ("a", "hx_covid", "outpatient", "2025-01-10", "Z8616", 10),
+        ("a", "years_over_65", "person", None, None, 2),
         ("c", "acs", "index stay", "2025-03-01", "I2109", 12),
         ("c", "acs", "outpatient", "2025-01-10", "I2102", 12),
         ("c", "anterior_mi", "index stay", "2025-03-01", "I2102", 11),
@@ -219,8 +229,10 @@ def test_no_other_record_is_named() -> None:
         ("c", "hx_ptca", "index stay", "2025-03-01", "Z955", 14),
         ("c", "renal_failure", "index stay", "2025-03-01", "I132", 13),
         ("c", "renal_failure", "outpatient", "2025-01-10", "I132", 13),
+        ("c", "years_over_65", "person", None, None, 3),
         ("d", "cardiogenic_shock", "index stay", "2025-03-01", "R570", 16),
         ("d", "hx_cabg_or_valve", "index stay", "2025-03-01", "Z952", 18),
+        ("d", "years_over_65", "person", None, None, 4),
         ("e", "congenital_hip_deformity", "index stay", "2025-03-01", "Q6500", 21),
         ("e", "congenital_hip_deformity", "outpatient", "2025-01-10", "Q6500", 16),
         ("e", "index_tha", "index stay", "2025-03-01", "0SR90J9", 3),
@@ -228,16 +240,25 @@ def test_no_other_record_is_named() -> None:
         ("e", "post_traumatic_oa", "index stay", "2025-03-01", "M172", 20),
         ("e", "two_procedures", "index stay", "2025-03-01", "0SR90J9", 3),
         ("e", "two_procedures", "index stay", "2025-03-01", "0SRC0J9", 4),
+        ("e", "years_over_65", "person", None, None, 5),
         ("f", "chf", "index stay", "2025-03-01", "I132", 22),
         ("f", "chf", "index stay", "2025-03-01", "I132", 24),
         ("f", "renal_failure", "index stay", "2025-03-01", "I132", 23),
         ("f", "renal_failure", "index stay", "2025-03-01", "I132", 24),
+        ("f", "years_over_65", "person", None, None, 6),
         ("g", "cardioresp_failure", "index stay", "2025-03-01", "R0902", 27),
         ("g", "chf", "earlier stay", "2024-11-04", "I509", 28),
         ("g", "hx_mech_vent", "earlier stay", "2024-11-04", "5A1955Z", 5),
         ("g", "sleep_disordered_breathing", "earlier stay", "2024-11-04", "G4733", 29),
         ("g", "sleep_disordered_breathing", "index stay", "2025-03-01", "G4733", 26),
         ("g", "sleep_disordered_breathing", "professional", "2025-01-10", "G4733", 17),
+        ("g", "years_over_65", "person", None, None, 7),
+        ("h", "years_over_65", "person", None, None, 7),
+        ("i", "cardiogenic_shock", "index stay", "2025-03-01", "R570", 31),
+        ("i", "years_over_65", "person", None, None, 9),
+        ("j", "diabetes", "outpatient", "2025-01-10", "E119", 11),
+        ("j", "index_tha", "index stay", "2025-05-01", "0SR90J9", 7),
+        ("j", "years_over_65", "person", None, None, 8),
     ]
 
 
