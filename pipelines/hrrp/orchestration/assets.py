@@ -21,12 +21,12 @@ import pandas as pd
 
 import hrrp
 from hrrp.errors import HrrpError
-from hrrp.orchestration.python_tables import PYTHON_TABLES, PythonTable
+from hrrp.orchestration.python_tables import PythonTable
 from hrrp.orchestration.resources import Site
 from hrrp.orchestration.scoring import PICTURES
 from hrrp.program import Reference
 from hrrp.quality import SUITES
-from hrrp.warehouse import SqlStep, Warehouse, load_steps
+from hrrp.warehouse import SqlStep, Warehouse
 from hrrp.warehouse.database import StepError
 from hrrp.warehouse.publish import CHECK_COLUMNS, drop_others, put_in_place, write_review
 
@@ -116,15 +116,15 @@ EXTRACT = Extract(
 def build_assets(
     reference: Reference,
     extract: Extract,
-    steps: Sequence[SqlStep] | None = None,
-    python_tables: Sequence[PythonTable] = PYTHON_TABLES,
+    steps: Sequence[SqlStep],
+    python_tables: Sequence[PythonTable],
 ) -> list[dg.AssetsDefinition]:
-    """Every asset of the pipeline, in the order of the groups; what is given stands in for the shipped parts in tests."""
+    """Every asset of the pipeline, in the order of the groups."""
     dictionary = Dictionary.of(reference)
     tables = [
         _reference_asset(reference, dictionary),
         _intake_asset(extract, dictionary),
-        *(_sql_asset(step, dictionary) for step in (load_steps() if steps is None else steps)),
+        *(_sql_asset(step, dictionary) for step in steps),
         *(_python_asset(table, dictionary) for table in python_tables),
     ]
     return [*tables, _published_asset(tables)]

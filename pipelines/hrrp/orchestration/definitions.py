@@ -13,7 +13,7 @@ from hrrp.orchestration.reports import reports, reports_after_a_run, reports_job
 from hrrp.orchestration.resources import Site, site_resource
 from hrrp.orchestration.schedules import new_extract, nightly, pipeline, run_failed
 from hrrp.settings import load_settings
-from hrrp.warehouse import SqlStep
+from hrrp.warehouse import SqlStep, load_steps
 
 
 def build_definitions(
@@ -23,6 +23,8 @@ def build_definitions(
     python_tables: Sequence[PythonTable] = PYTHON_TABLES,
 ) -> dg.Definitions:
     """All definitions for a site; what else is given stands in for the shipped parts in tests."""
+    if steps is None:
+        steps = load_steps(parsed_before=site.settings.out / "state" / "sql_steps.json")
     assets = build_assets(site.reference, extract, steps, python_tables)
     return dg.Definitions(
         assets=[*assets, reports],
