@@ -47,9 +47,15 @@ def run(
         program_years=tuple(dict.fromkeys(program_year)) or None,
         allow_rejects=None if allow_rejects is None else parse_share(allow_rejects),
     )
-    from hrrp.orchestration.runner import run_pipeline
+    from hrrp.quality import evaluator
 
-    outcome = run_pipeline(settings, as_of=as_of.date() if as_of else None, progress=progress.print)
+    # Started first: it imports Great Expectations while this process imports Dagster.
+    with evaluator() as validate:
+        from hrrp.orchestration.runner import run_pipeline
+
+        outcome = run_pipeline(
+            settings, as_of=as_of.date() if as_of else None, progress=progress.print, validate=validate
+        )
     from hrrp.review.document import result_document
 
     document = result_document(outcome.review, settings)

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,7 +20,7 @@ from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from hrrp.errors import QualityError
 from hrrp.orchestration.definitions import build_definitions
 from hrrp.orchestration.resources import Site, prepare_state
-from hrrp.quality import evaluator
+from hrrp.quality import RuleResult, evaluator
 from hrrp.settings import Settings
 from hrrp.warehouse import open_warehouse
 
@@ -65,18 +65,19 @@ def run_pipeline(
     as_of: date | None = None,
     progress: Callable[[str], None] | None = None,
     build: Callable[[Site], dg.Definitions] = build_definitions,
+    validate: Callable[..., list[RuleResult]] | None = None,
 ) -> RunOutcome:
     """Make every table in OUT/working.duckdb, check them, and put the published files in place.
 
     `progress` receives one line for each asset. The tables of the last good run stay unless all went well. Raises the typed
     error that an asset raised (InputContractError, RulesMissingError, ConvergenceError, ...), RunStoppedError (a QualityError)
     where a blocking check failed, UsageError where another run is writing in OUT. `build` makes the definitions (tests pass
-    smaller ones).
+    smaller ones); `validate` evaluates suites (default: `hrrp.quality.evaluator`).
     """
     started = time.monotonic()
     site = Site(settings, as_of=as_of, progress=progress)
-    with site.locked(), evaluator() as validate, _garbage_left(), _files_kept_open(), instance(settings) as history:
-        site.validate = validate
+    evaluating = evaluator() if validate is None else nullcontext(validate)
+    with site.locked(), evaluating as site.validate, _garbage_left(), _files_kept_open(), instance(settings) as history:
         definitions = build(site)
         _close_abandoned(history)
         result = definitions.resolve_job_def("pipeline").execute_in_process(
