@@ -349,3 +349,12 @@ def test_no_private_copy_is_left_behind(tmp_path: Path) -> None:
         read_file(warehouse, "intake.x", read_heading(list_members(packed)[0]), fields())
         assert list(warehouse.spill_folder().iterdir()) == []
         assert warehouse.spill_folder().stat().st_mode & 0o077 == 0
+
+
+def test_what_a_run_wrote_below_its_extract_is_no_part_of_the_extract(tmp_path: Path) -> None:
+    for name in ("stays.csv", "results/reports/list.csv", "results/proofs.json", "more/stays.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("a\n1\n", encoding="utf-8")
+    assert [member.name for member in list_members(tmp_path, tmp_path / "results")] == ["more/stays.csv", "stays.csv"]
+    # In the extract's own folder, or around it, results hide no file of the extract.
+    assert len(list_members(tmp_path, tmp_path)) == len(list_members(tmp_path / "results", tmp_path)) + 2 == 4

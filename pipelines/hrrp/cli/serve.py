@@ -48,8 +48,10 @@ def serve(
         who = "behind a proxy" if behind_proxy else "this machine only, aggregate level"
         progress.print(f"hrrp serve: {url} ({who}). Ctrl-C stops it.")
 
-    progress.print("hrrp serve: laying out the published results (a moment; for a nation ten seconds) ...")
-    run_page(settings, host, port, ready, workers=workers)
+    def laying_out() -> None:
+        progress.print("hrrp serve: laying out the published results (a moment; for a nation ten seconds) ...")
+
+    run_page(settings, host, port, ready, workers=workers, laying_out=laying_out)
 
 
 def check_host(host: str, settings: Settings, behind_proxy: bool) -> None:

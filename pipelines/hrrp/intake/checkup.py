@@ -162,7 +162,7 @@ def _rejects(warehouse: Warehouse) -> list[dict[str, Any]]:
 def _mapping(place: Path, settings: Settings) -> dict[str, Any] | None:
     """A proposal of [mapping.<file>] blocks, where the files can be listed and something looks like an extract."""
     try:
-        readable = [member for member in list_members(place) if member.suffix in SUFFIXES]
+        readable = [member for member in list_members(place, settings.out) if member.suffix in SUFFIXES]
     except InputContractError:
         return None
     proposed = propose_mapping(readable, settings)

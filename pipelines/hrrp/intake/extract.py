@@ -90,7 +90,7 @@ def load_extract(
 def load_files(warehouse: Warehouse, place: Path, settings: Settings) -> LoadedExtract:
     """As `load_extract`, without the run's dates and program years."""
     check_mapping({file: _columns_of(columns) for file, columns in settings.mapping.items()})
-    members = list_members(place)
+    members = list_members(place, settings.out)
     readable = [member for member in members if member.suffix in SUFFIXES]
     source = choose_source(readable, place, settings)
     if source is None:

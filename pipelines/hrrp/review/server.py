@@ -32,8 +32,18 @@ COLLECT = (10_000, 20, 100)
 WAITING_CONNECTIONS = 128
 
 
-def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int], None], *, workers: int = 1) -> None:
+def run_page(
+    settings: Settings,
+    host: str,
+    port: int,
+    ready: Callable[[str, int], None],
+    *,
+    workers: int = 1,
+    laying_out: Callable[[], None] = lambda: None,
+) -> None:
     """Serve until told to stop; `ready` gets the address and this process's number as soon as the page answers.
+
+    `laying_out` is called before the results are laid out, which takes seconds for a nation.
 
     With several `workers` as many processes answer at the same address; they share what is laid out, and end with this one.
     Raises UsageError where no run has published results, or the port is taken.
@@ -43,6 +53,7 @@ def run_page(settings: Settings, host: str, port: int, ready: Callable[[str, int
     taken = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
     folder = serving_folder(settings.out)
+    laying_out()
     try:
         _lay_out_apart(settings, folder)
     except BaseException:

@@ -151,11 +151,12 @@ class FileRead:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def list_members(place: Path) -> list[Member]:
+def list_members(place: Path, apart: Path | None = None) -> list[Member]:
     """The readable files of a folder (with its subfolders), of a zip archive, or the one file itself, in a stable order.
 
-    Hidden files, and what other programs leave beside data (`_SUCCESS`, `__MACOSX`), are passed over. Raises InputContractError
-    where the place is missing or cannot be opened.
+    Hidden files, what other programs leave beside data (`_SUCCESS`, `__MACOSX`), and what lies in the folder `apart` (a run's own
+    results, where they are written below the extract) are passed over. Raises InputContractError where the place is missing or
+    cannot be opened.
     """
     if not place.exists():
         raise InputContractError(
@@ -163,10 +164,14 @@ def list_members(place: Path) -> list[Member]:
         )
     if place.is_file():
         return _zip_members(place, place.name) if place.suffix.lower() == ".zip" else [Member(place, place.name)]
+    # Results above the extract, or in the same folder, are no folder of their own below it.
+    own = apart.resolve() if apart is not None and place.resolve() in apart.resolve().parents else None
     found: list[Member] = []
     for path in sorted(place.rglob("*"), key=lambda path: path.relative_to(place).as_posix()):
         parts = path.relative_to(place).parts
-        if any(part.startswith((".", "_")) for part in parts):
+        if any(part.startswith((".", "_")) for part in parts) or (
+            own is not None and path.resolve().is_relative_to(own)
+        ):
             continue
         name = "/".join(parts)
         if path.is_dir():
