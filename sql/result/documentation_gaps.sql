@@ -2,68 +2,41 @@
 -- carry them by history alone, and how much of the expected rate hangs on that history. Where claims are missing, this part is lost.
 with
 
--- Found in the history: by condition category, or by a code whose place allows history.
-in_history as (
+-- The codes that set a variable from the history and, as a secondary diagnosis, can be coded on the index admission too.
+either_way as (
     select
-        index_stays.measure,
-        index_stays.stay_key,
-        category_codes.variable_key
-    from risk.index_stays
-    inner join risk.history_codes using (stay_key)
-    inner join risk.category_codes
-        on
-            index_stays.measure = category_codes.measure
-            and history_codes.code = category_codes.code
-    union
-    select
-        index_stays.measure,
-        index_stays.stay_key,
-        variable_codes.variable_key
-    from risk.index_stays
-    inner join risk.history_codes using (stay_key)
-    inner join risk.variable_codes
-        on
-            index_stays.measure = variable_codes.measure
-            and history_codes.code = variable_codes.code
-            and variable_codes.code_system = 'ICD10CM'
-    where variable_codes.place in ('any_secondary', 'any')
+        variable_number,
+        code
+    from risk.factor_codes
+    where as_secondary_absent is not null
 ),
 
--- Coded on the index admission, as a secondary diagnosis, whether or not the rule on complications of care lets it count.
+in_history as (
+    select distinct
+        factor_records.stay_key,
+        factor_records.variable_number
+    from risk.factor_records
+    semi join either_way using (variable_number, code)
+    where factor_records.in_history
+),
+
+-- Coded on the index admission, whether or not the rule on complications of care lets it count.
 on_index_stay as (
-    select
-        index_stays.measure,
-        index_stays.stay_key,
-        category_codes.variable_key
-    from risk.index_stays
-    inner join risk.index_codes using (stay_key)
-    inner join risk.category_codes
-        on
-            index_stays.measure = category_codes.measure
-            and index_codes.code = category_codes.code
-    where index_codes.is_secondary
-    union
-    select
-        index_stays.measure,
-        index_stays.stay_key,
-        variable_codes.variable_key
-    from risk.index_stays
-    inner join risk.index_codes using (stay_key)
-    inner join risk.variable_codes
-        on
-            index_stays.measure = variable_codes.measure
-            and index_codes.code = variable_codes.code
-            and variable_codes.code_system = 'ICD10CM'
-    where variable_codes.place in ('any_secondary', 'any')
+    select distinct
+        stay_key,
+        variable_number
+    from risk.factor_records
+    where not in_history
 ),
 
 only_in_history as (
     select
-        in_history.measure,
+        variable_numbers.measure,
         in_history.stay_key,
-        in_history.variable_key
+        variable_numbers.variable_key
     from in_history
-    anti join on_index_stay using (measure, stay_key, variable_key)
+    anti join on_index_stay using (stay_key, variable_number)
+    inner join risk.variable_numbers using (variable_number)
 ),
 
 admissions as (

@@ -10,32 +10,26 @@ rules as (
     semi join intake.run_program_years using (program_year)
 ),
 
+-- Binary flags are OR over all records; what only some years count is told from what all do (risk.factor_codes).
 flags as (
     select
-        measure,
         stay_key,
-        variable_key,
-        counts_always
-    from risk.category_factors
-    union all
-    select
-        measure,
-        stay_key,
-        variable_key,
-        counts_always
-    from risk.special_factors
+        variable_number,
+        max(counts) = 2 as counts_always
+    from risk.factor_records
+    where counts > 0
+    group by stay_key, variable_number
 ),
 
--- Binary flags are OR over all sources.
 values_of_stays as (
     select
-        measure,
-        stay_key,
-        variable_key,
-        bool_or(counts_always) as counts_always,
+        variable_numbers.measure,
+        flags.stay_key,
+        variable_numbers.variable_key,
+        flags.counts_always,
         cast(1 as double) as value
     from flags
-    group by measure, stay_key, variable_key
+    inner join risk.variable_numbers using (variable_number)
     union all
     select
         measure,

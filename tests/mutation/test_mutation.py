@@ -23,8 +23,8 @@ SAMPLE = (
         "[period_stays.admit_date - index_stays.discharge_date BETWEEN 0 AND $prior_index_days] with high - 1",
     ),
     ("cohort.clinical_exclusions", "without the branch [SELECT * FROM later_cabg]"),
-    ("risk.index_codes", "without [diagnoses.is_principal] (2)"),
-    ("risk.category_factors", "without the branch [SELECT * FROM from_index_stay WHERE counts <> 'never']"),
+    ("risk.factor_records", "without [stay_parts.is_first_part]"),
+    ("risk.factor_codes", "without the branch [SELECT * FROM by_category]"),
     ("reference.parameters", "$outcome_days is 29 by default"),
     ("reference.parameters", "$lookback_days is 366 by default"),
 )
