@@ -272,3 +272,95 @@ def test_a_complication_of_the_index_stay_alone_is_named_only_under_the_newer_ru
         ("f", "chf", "index stay", "2025-03-01", "I132", 24),
         ("g", "cardioresp_failure", "index stay", "2025-03-01", "R0902", 27),
     ]
+
+
+def test_a_code_does_what_the_lists_say_in_each_place() -> None:
+    """2 sets the variable, 1 only in years with the present-on-admission rule, 0 does not count, None is not looked at."""
+    # D62 is in a category of anemia. R09.02 is a complication of care, and of cardioresp_failure by its category.
+    listed = [
+        ("diabetes", "index_principal", "ICD10CM", "E119"),
+        ("anemia", "index_secondary_poa", "ICD10CM", "E119"),
+        ("arrhythmia", "index_any", "ICD10CM", "E119"),
+        ("copd", "any", "ICD10CM", "E119"),
+        ("depression", "any_secondary", "ICD10CM", "E119"),
+        ("dementia", "history", "ICD10CM", "E119"),
+        ("renal_failure", "any", "ICD10CM", "R0902"),
+        ("malnutrition", "any_secondary", "ICD10CM", "R0902"),
+        ("cardioresp_failure", "index_any", "ICD10CM", "R0902"),
+        ("cardioresp_failure", "any_secondary", "ICD10CM", "R0902"),
+        ("hx_cabg", "procedure_12m", "ICD10PCS", "021009W"),
+    ]
+    columns = ("measure", "variable_key", "place", "code_system", "code_prefix", "confidence", "source")
+    rule = Rule(
+        "Codes in every place",
+        "",
+        stays="""
+            stay person ccn    in         out        dx                        px      status
+            a    ann    360001 2025-03-01 2025-03-04 I50.9,E11.9,R09.02,D62    021009W 01
+        """,
+        expect="",
+    )
+    warehouse = run_cohort(
+        canonical_tables(rule),
+        [2028],
+        rule.as_of,
+        extract_end=rule.extract_end,
+        reference_rows={
+            "risk_variable_codes": [dict(zip(columns, ("HF", *each, "high", "invented"), strict=True)) for each in listed]
+        },
+        until="risk.factor_codes",
+    )
+    found = warehouse.rows(
+        "select variable_key, code, as_principal, as_secondary_present, as_secondary_absent, in_history "
+        "from risk.factor_codes inner join risk.variable_numbers using (variable_number) where measure = 'HF' order by all"
+    )
+    assert found == [
+        ("anemia", "D62", None, 2, 2, 2),
+        ("anemia", "E119", None, 2, None, None),
+        ("arrhythmia", "E119", 2, 2, 2, None),
+        ("cardioresp_failure", "R0902", 2, 2, 2, 2),
+        ("chf", "I509", None, 1, 0, 2),
+        ("copd", "E119", 2, 2, 2, 2),
+        ("dementia", "E119", None, None, None, 2),
+        ("depression", "E119", 0, 2, 2, 2),
+        ("diabetes", "E119", 2, 2, 2, 2),
+        ("hx_cabg", "021009W", None, None, None, 2),
+        ("malnutrition", "R0902", 0, 1, 0, 2),
+        ("renal_failure", "R0902", 2, 1, 0, 2),
+    ]
+
+
+def test_each_record_stands_once_for_each_measure_with_what_it_does() -> None:
+    rule = Rule(
+        "An index admission of two measures",
+        "",
+        stays="""
+            stay person ccn    in         out        dx                                  px      status
+            a    ann    360001 2025-01-01 2025-01-04 J44.9                               -       01
+            b    ann    360001 2025-03-01 2025-03-08 I21.09,I50.9/N,D62/N,E11.9,R57.0/N  021009W 01
+        """,
+        history="""
+            kind      person date       code    source
+            diagnosis ann    2025-02-01 E11.9   outpatient
+            diagnosis ann    2025-02-01 R57.0   outpatient
+        """,
+        expect="",
+    )
+    warehouse = run_cohort(canonical_tables(rule), [2028], rule.as_of, extract_end=rule.extract_end)
+    found = warehouse.rows(
+        "select measure, variable_key, counts, in_history, found_in, code from risk.factor_records "
+        "inner join risk.variable_numbers using (variable_number) where measure in ('AMI', 'CABG') order by all"
+    )
+    assert found == [
+        ("AMI", "anemia", 2, False, "index stay", "D62"),
+        ("AMI", "anterior_mi", 2, False, "index stay", "I2109"),
+        ("AMI", "chf", 0, False, "index stay", "I509"),
+        ("AMI", "copd", 2, True, "earlier stay", "J449"),
+        ("AMI", "diabetes", 2, False, "index stay", "E119"),
+        ("AMI", "diabetes", 2, True, "outpatient", "E119"),
+        ("CABG", "chf", 0, False, "index stay", "I509"),
+        ("CABG", "copd", 2, True, "earlier stay", "J449"),
+        ("CABG", "diabetes", 2, False, "index stay", "E119"),
+        ("CABG", "diabetes", 2, True, "outpatient", "E119"),
+    ]
+    assert warehouse.rows("select count(*) from risk.factor_records") == [(len(found),)]

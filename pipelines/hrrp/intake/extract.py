@@ -365,11 +365,11 @@ def _note_inputs(
     columns = [column for column in layout.columns if not column.required]
     if not columns:
         return
-    counted = warehouse.rows(
-        f"select {', '.join(f'count({column.name})' for column in columns)} from intake.{layout.name}"  # noqa: S608
-    )[0]
-    for column, filled in zip(columns, counted, strict=True):
-        present = column.name in have and rows > 0 and (filled > 0 or column.null_is_value)
+    # Does a value stand there at all? Each look ends at the first.
+    looks = (f"exists (select 1 from intake.{layout.name} where {column.name} is not null)" for column in columns)  # noqa: S608
+    [filled_columns] = warehouse.rows(f"select {', '.join(looks)}")
+    for column, filled in zip(columns, filled_columns, strict=True):
+        present = column.name in have and rows > 0 and (filled or column.null_is_value)
         loaded.inputs[f"{layout.name}.{column.name}"] = present
         if says and column.name in have and rows and not present:
             loaded.notes.append(f"{layout.name}, column {column.name}: empty throughout, taken as missing")
