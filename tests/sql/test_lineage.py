@@ -306,7 +306,9 @@ def test_a_code_does_what_the_lists_say_in_each_place() -> None:
         rule.as_of,
         extract_end=rule.extract_end,
         reference_rows={
-            "risk_variable_codes": [dict(zip(columns, ("HF", *each, "high", "invented"), strict=True)) for each in listed]
+            "risk_variable_codes": [
+                dict(zip(columns, ("HF", *each, "high", "invented"), strict=True)) for each in listed
+            ]
         },
         until="risk.factor_codes",
     )
