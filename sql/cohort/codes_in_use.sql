@@ -5,12 +5,7 @@ codes as (
     select distinct
         'ICD10CM' as code_system,
         code
-    from staging.diagnoses
-    union
-    select distinct
-        'ICD10CM' as code_system,
-        code
-    from staging.history_diagnoses
+    from staging.diagnosis_codes
     union
     select distinct
         'ICD10PCS' as code_system,

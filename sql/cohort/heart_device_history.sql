@@ -55,7 +55,8 @@ other_claims as (
         history_diagnoses.person_key,
         history_diagnoses.service_date
     from staging.history_diagnoses
-    inner join device_codes on history_diagnoses.code = device_codes.code and device_codes.code_system = 'ICD10CM'
+    inner join staging.diagnosis_codes using (code_key)
+    inner join device_codes on diagnosis_codes.code = device_codes.code and device_codes.code_system = 'ICD10CM'
 ),
 
 -- On the index stay ...

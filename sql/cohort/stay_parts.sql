@@ -16,10 +16,11 @@ known as (
 
 principal_diagnoses as (
     select
-        stay_key,
-        code
+        diagnoses.stay_key,
+        diagnosis_codes.code
     from staging.diagnoses
-    where is_principal
+    inner join staging.diagnosis_codes using (code_key)
+    where diagnoses.sequence = 1
 ),
 
 -- Same principal diagnosis code; with same_measure also two principal diagnoses of one of the measures named.

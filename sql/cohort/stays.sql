@@ -18,10 +18,11 @@ merged as (
 
 principal_diagnoses as (
     select
-        stay_key,
-        code
+        diagnoses.stay_key,
+        diagnosis_codes.code
     from staging.diagnoses
-    where is_principal
+    inner join staging.diagnosis_codes using (code_key)
+    where diagnoses.sequence = 1
 ),
 
 -- Without a payer on the stay, enrollment in the month of admission names it; who is not enrolled has another payer.

@@ -15,9 +15,10 @@ occurrences as (
         unmapped.code_system,
         unmapped.code,
         diagnoses.stay_key,
-        diagnoses.is_principal
+        diagnoses.sequence = 1 as is_principal
     from unmapped
-    inner join staging.diagnoses on unmapped.code = diagnoses.code
+    inner join staging.diagnosis_codes on unmapped.code = diagnosis_codes.code
+    inner join staging.diagnoses on diagnosis_codes.code_key = diagnoses.code_key
     where unmapped.code_system = 'ICD10CM'
     union all
     select

@@ -16,15 +16,14 @@ own_diagnoses as (
     select
         stay_parts.stay_key,
         stays.admit_date as found_on,
-        diagnoses.code,
+        diagnoses.code_key,
         diagnoses.record_key,
-        diagnoses.is_principal and stay_parts.is_first_part as is_principal,
-        diagnoses.present_on_admission
+        diagnoses.sequence = 1 and stay_parts.is_first_part as is_principal
     from staging.diagnoses
     inner join cohort.stay_parts on diagnoses.stay_key = stay_parts.part_key
     inner join staging.stays on stay_parts.part_key = stays.stay_key
     semi join indexed on stay_parts.stay_key = indexed.stay_key
-    where not (diagnoses.is_principal and stay_parts.repeats_principal)
+    where not (diagnoses.sequence = 1 and stay_parts.repeats_principal)
 ),
 
 -- The stays of its history: the inpatient stays of the 365 days before admission (same-day earlier stays are allowed) and the earlier
@@ -41,23 +40,21 @@ earlier_parts as (
 ),
 
 -- Their records, and other claims of these days, whose date lies strictly before the admission.
-history as (
+earlier_diagnoses as (
     select
         earlier_parts.stay_key,
-        'ICD10CM' as code_system,
         'earlier stay' as found_in,
         earlier_parts.found_on,
-        diagnoses.code,
+        diagnoses.code_key,
         diagnoses.record_key
     from earlier_parts
     inner join staging.diagnoses on earlier_parts.part_key = diagnoses.stay_key
     union all
     select
         indexed.stay_key,
-        'ICD10CM' as code_system,
         coalesce(history_diagnoses.source, 'claim') as found_in,
         history_diagnoses.service_date as found_on,
-        history_diagnoses.code,
+        history_diagnoses.code_key,
         history_diagnoses.record_key
     from indexed
     inner join staging.history_diagnoses
@@ -65,10 +62,11 @@ history as (
             indexed.person_key = history_diagnoses.person_key
             and history_diagnoses.service_date >= indexed.admit_date - $lookback_days::integer
             and indexed.admit_date > history_diagnoses.service_date
-    union all
+),
+
+earlier_procedures as (
     select
         earlier_parts.stay_key,
-        'ICD10PCS' as code_system,
         'earlier stay' as found_in,
         earlier_parts.found_on,
         procedures.code,
@@ -78,7 +76,6 @@ history as (
     union all
     select
         indexed.stay_key,
-        'ICD10PCS' as code_system,
         coalesce(history_procedures.source, 'claim') as found_in,
         history_procedures.service_date as found_on,
         history_procedures.code,
@@ -91,52 +88,78 @@ history as (
             and indexed.admit_date > history_procedures.service_date
 ),
 
-codes as (
+-- What the codes do: those of diagnoses by key, whose indicator tells what a secondary one was.
+of_diagnoses as (
     select
         variable_numbers.measure,
-        factor_codes.*
+        factor_codes.variable_number,
+        diagnosis_codes.code_key,
+        factor_codes.code,
+        factor_codes.as_principal,
+        case
+            when diagnosis_codes.present_on_admission then factor_codes.as_secondary_present
+            else factor_codes.as_secondary_absent
+        end as as_secondary,
+        factor_codes.in_history
     from risk.factor_codes
     inner join risk.variable_numbers using (variable_number)
+    inner join staging.diagnosis_codes using (code)
+    where factor_codes.code_system = 'ICD10CM'
+),
+
+of_procedures as (
+    select
+        variable_numbers.measure,
+        factor_codes.variable_number,
+        factor_codes.code,
+        factor_codes.in_history
+    from risk.factor_codes
+    inner join risk.variable_numbers using (variable_number)
+    where factor_codes.code_system = 'ICD10PCS'
 ),
 
 found as (
     select
         own_diagnoses.stay_key,
-        codes.variable_number,
+        of_diagnoses.variable_number,
         case
-            when own_diagnoses.is_principal then codes.as_principal
-            when own_diagnoses.present_on_admission then codes.as_secondary_present
-            else codes.as_secondary_absent
+            when own_diagnoses.is_principal then of_diagnoses.as_principal
+            else of_diagnoses.as_secondary
         end as counts,
         false as in_history,
         'index stay' as found_in,
         own_diagnoses.found_on,
-        own_diagnoses.code,
+        of_diagnoses.code,
         own_diagnoses.record_key
     from own_diagnoses
     inner join risk.index_stays using (stay_key)
-    inner join codes
-        on
-            index_stays.measure = codes.measure
-            and own_diagnoses.code = codes.code
-            and codes.code_system = 'ICD10CM'
+    inner join of_diagnoses using (measure, code_key)
     union all
     select
-        history.stay_key,
-        codes.variable_number,
-        codes.in_history as counts,
+        earlier_diagnoses.stay_key,
+        of_diagnoses.variable_number,
+        of_diagnoses.in_history as counts,
         true as in_history,
-        history.found_in,
-        history.found_on,
-        history.code,
-        history.record_key
-    from history
+        earlier_diagnoses.found_in,
+        earlier_diagnoses.found_on,
+        of_diagnoses.code,
+        earlier_diagnoses.record_key
+    from earlier_diagnoses
     inner join risk.index_stays using (stay_key)
-    inner join codes
-        on
-            index_stays.measure = codes.measure
-            and history.code_system = codes.code_system
-            and history.code = codes.code
+    inner join of_diagnoses using (measure, code_key)
+    union all
+    select
+        earlier_procedures.stay_key,
+        of_procedures.variable_number,
+        of_procedures.in_history as counts,
+        true as in_history,
+        earlier_procedures.found_in,
+        earlier_procedures.found_on,
+        of_procedures.code,
+        earlier_procedures.record_key
+    from earlier_procedures
+    inner join risk.index_stays using (stay_key)
+    inner join of_procedures using (measure, code)
 )
 
 select

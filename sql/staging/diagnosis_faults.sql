@@ -16,36 +16,6 @@ typed as not materialized (
     from intake.diagnoses
 ),
 
--- Code and indicator as they are written: a nation's records have a few thousand pairs, and each is looked at once.
-written as (
-    select
-        code as code_text,
-        poa as poa_text,
-        upper(replace(trim(code), '.', '')) as code,
-        upper(trim(poa)) as poa
-    from intake.diagnoses
-    group by code, poa
-),
-
-pairs as materialized (
-    select
-        written.*,
-        case
-            when coalesce(written.code, '') = ''
-                then ['code', 'blank', 'missing']
-            when length(written.code) > 7
-                then ['code', 'too long', 'not a diagnosis code']
-            when length(written.code) < 3
-                then ['code', 'too short', 'not a diagnosis code']
-            when not regexp_full_match(written.code, '[0-9A-Z]+')
-                then ['code', 'text', 'not a diagnosis code']
-            when written.poa <> '' and poa_codes.code is null
-                then ['poa', 'unknown code', 'no such indicator']
-        end as fault
-    from written
-    left join reference.poa_codes on written.poa = poa_codes.code
-),
-
 -- In most stays every place of the list is taken once, the codes are sound, and the stay is usable; only the others need a closer
 -- look.
 crowded as (
@@ -71,7 +41,7 @@ miscoded as (
         select
             code_text,
             poa_text
-        from pairs
+        from staging.diagnosis_spellings
         where fault is not null
     ) as faulty
         on
@@ -99,8 +69,8 @@ records as materialized (
         looked_at.row_number,
         looked_at.stay_id,
         looked_at.sequence,
-        pairs.code,
-        pairs.poa,
+        diagnosis_spellings.code,
+        diagnosis_spellings.poa,
         case
             when looked_at.stay_id is null then ['stay_id', 'blank', 'missing']
             when looked_at.sequence_text is null
@@ -109,13 +79,13 @@ records as materialized (
                 then ['sequence', 'text', 'not a number']
             when looked_at.sequence < 1
                 then ['sequence', 'number out of range', 'not a place']
-            else pairs.fault
+            else diagnosis_spellings.fault
         end as fault
     from looked_at
-    inner join pairs
+    inner join staging.diagnosis_spellings
         on
-            looked_at.code_text is not distinct from pairs.code_text
-            and looked_at.poa_text is not distinct from pairs.poa_text
+            looked_at.code_text is not distinct from diagnosis_spellings.code_text
+            and looked_at.poa_text is not distinct from diagnosis_spellings.poa_text
 ),
 
 -- The stays that could not be used, and whether that is only because they stand there already.

@@ -337,7 +337,8 @@ def test_a_flat_extract_is_read_through_the_mapping(tmp_path: Path) -> None:
         enforce_reject_share(warehouse, settings)
         assert warehouse.count("staging.stays") == 40
         assert warehouse.rows(
-            "select code, sequence, poa, count(*) from staging.diagnoses group by all order by 2"
+            "select code, sequence, poa, count(*) from staging.diagnoses "
+            "inner join staging.diagnosis_codes using (code_key) group by all order by 2"
         ) == [
             ("I5033", 1, "Y", 40),
             ("E119", 2, "N", 40),

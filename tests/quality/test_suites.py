@@ -29,8 +29,11 @@ create table staging.persons as select * from (values
     (2, 'P2', date '1950-06-06', null, date '2024-09-02')
 ) as t(person_key, person_id, birth_date, sex, death_date);
 create table staging.diagnoses as select * from (values
-    (1, 1, 'I5021', 'Y'), (1, 2, 'E119', null), (2, 1, 'I5021', 'Y'), (3, 1, 'J189', 'N'), (4, 1, 'I10', '1')
-) as t(stay_key, sequence, code, poa);
+    (1, 1, 3), (1, 2, 1), (2, 1, 3), (3, 1, 4), (4, 1, 2)
+) as t(stay_key, sequence, code_key);
+create table staging.diagnosis_codes as select * from (values
+    (1, 'E119', null), (2, 'I10', '1'), (3, 'I5021', 'Y'), (4, 'J189', 'N')
+) as t(code_key, code, poa);
 create table staging.rejects as select * from (values
     ('stays.csv', 7, 'discharge_date', 'not a date', 'unreadable_date'),
     ('stays.csv', 9, 'stay_id', 'copy of an earlier record', 'duplicate')
@@ -81,10 +84,12 @@ BREAK: dict[tuple[str, str], str] = {
     ("staging.persons", "sex_known"): "update staging.persons set sex = '1'",
     ("staging.persons", "death_not_before_birth"): "update staging.persons set death_date = date '1930-01-01'",
     ("staging.diagnoses", "one_row_each"): "update staging.diagnoses set sequence = 1",
-    ("staging.diagnoses", "code_length"): "update staging.diagnoses set code = 'I5' where stay_key = 1",
+    ("staging.diagnoses", "code_known"): "update staging.diagnoses set code_key = 9 where stay_key = 1",
     ("staging.diagnoses", "stay_known"): "update staging.diagnoses set stay_key = 88 where stay_key = 4",
     ("staging.diagnoses", "principal_diagnosis_present"): "delete from staging.diagnoses where stay_key = 4",
-    ("staging.diagnoses", "poa_known"): "update staging.diagnoses set poa = 'Q' where stay_key = 4",
+    ("staging.diagnosis_codes", "code_key_unique"): "update staging.diagnosis_codes set code_key = 1",
+    ("staging.diagnosis_codes", "code_length"): "update staging.diagnosis_codes set code = 'I5' where code_key = 3",
+    ("staging.diagnosis_codes", "poa_known"): "update staging.diagnosis_codes set poa = 'Q' where code_key = 2",
     ("staging.rejects", "one_row_each"): "update staging.rejects set row_number = 7",
     ("staging.rejects", "source_file_present"): "update staging.rejects set source_file = null",
     ("staging.rejects", "reason_present"): "update staging.rejects set reason = null",

@@ -20,6 +20,8 @@ GOOD_PERSON = {"person_id": "p1", "birth_date": "1950-01-02", "sex": "F"}
 GOOD_DIAGNOSIS = {"stay_id": "s1", "sequence": 1, "code": "I50.9"}
 MONTH = {"person_id": "p1", "month": "2025-03", "part_a": True, "part_b": True, "ffs": True, "ma": False}
 
+CODES = "select code from staging.diagnoses inner join staging.diagnosis_codes using (code_key)"
+
 Rows = list[dict[str, Any]]
 # What is changed in a good row, and the column, kind of thing and reason that it must be rejected with.
 Faults = list[tuple[dict[str, Any], tuple[str, str, str]]]
@@ -140,7 +142,8 @@ def test_values_are_normalised() -> None:
         "from staging.stays"
     ) == [("36T001", "2025-03-01", "2025-03-04", "07", "MA", False, False)]
     assert warehouse.rows(
-        "select code, poa, is_principal, present_on_admission from staging.diagnoses order by sequence"
+        "select code, poa, sequence = 1, present_on_admission from staging.diagnoses "
+        "inner join staging.diagnosis_codes using (code_key) order by sequence"
     ) == [("I509", "Y", True, True), ("E119", "N", False, False), ("D62", None, False, True)]
     assert warehouse.rows("select code, procedure_date::varchar from staging.procedures") == [("0SRC0J9", "2025-03-02")]
     assert warehouse.rows("select sex, birth_date::varchar, death_date::varchar from staging.persons") == [
@@ -219,7 +222,7 @@ def test_faults_of_diagnoses() -> None:
     ]
     warehouse, rejects = staged(diagnoses=[GOOD_DIAGNOSIS, *bad])
     assert rejects == expected("diagnoses", DIAGNOSIS_FAULTS)
-    assert warehouse.rows("select code from staging.diagnoses") == [("I509",)]
+    assert warehouse.rows(CODES) == [("I509",)]
 
 
 @pytest.mark.parametrize("fault", [fault for fault in DIAGNOSIS_FAULTS if "copy" not in fault[1]], ids=str)
@@ -258,7 +261,7 @@ def test_each_stay_has_its_own_places() -> None:
     diagnoses = [{"stay_id": name, "sequence": 1, "code": code} for name in ("s1", "s2") for code in ("I509", "I110")]
     warehouse, rejects = staged(stays=stays, diagnoses=diagnoses)
     assert [(record, reason) for _, record, _, _, reason in rejects] == [(n, "place taken already") for n in (3, 5)]
-    assert warehouse.rows("select code from staging.diagnoses") == [("I509",), ("I509",)]
+    assert warehouse.rows(CODES) == [("I509",), ("I509",)]
 
 
 PROCEDURE_FAULTS: Faults = [
@@ -432,7 +435,8 @@ def test_codes_of_three_and_of_seven_signs_are_good(name: str) -> None:
     ]
     warehouse, rejects = staged(**{name: codes})
     assert rejects == []
-    assert warehouse.rows(f"select code from staging.{name} order by 1") == [("D62",), ("S72001A",)]
+    by_key = "" if name.endswith("procedures") else " inner join staging.diagnosis_codes using (code_key)"
+    assert warehouse.rows(f"select code from staging.{name}{by_key} order by 1") == [("D62",), ("S72001A",)]
 
 
 HOSPITAL_FAULTS: Faults = [
@@ -565,6 +569,39 @@ def test_records_that_could_not_be_taken_apart_are_counted() -> None:
         "select canonical_file, rows_read, rows_kept, rows_rejected, duplicates from staging.row_accounting order by 1"
     )
     assert warehouse.rows(query) == [("diagnoses", 1, 1, 0, 0), ("persons", 1, 1, 0, 0), ("stays", 3, 1, 2, 1)]
+
+
+def test_a_code_has_one_key_however_it_is_written() -> None:
+    """One for each indicator beside it; the codes of a person's history have none. The keys follow the order of the codes."""
+    written = [
+        ("I50.9", "Y"),
+        ("i509 ", "y"),
+        ("D62", " "),
+        ("D62", None),
+        ("D62", "N"),
+        ("D62", "1"),
+        ("D62", "Q"),
+        ("?", "Y"),
+    ]
+    diagnoses = [
+        {**GOOD_DIAGNOSIS, "sequence": place, "code": code, "poa": poa}
+        for place, (code, poa) in enumerate(written, start=1)
+    ]
+    claims = [{**CLAIM, "code": code} for code in ("i50.9", "E119", "#")]
+    warehouse, rejects = staged(diagnoses=diagnoses, history_diagnoses=claims)
+    assert len(rejects) == 3
+    assert warehouse.rows("select * from staging.diagnosis_codes order by code_key") == [
+        (1, "D62", None, True),
+        (2, "D62", "1", True),
+        (3, "D62", "N", False),
+        (4, "E119", None, True),
+        (5, "I509", None, True),
+        (6, "I509", "Y", True),
+    ]
+    assert warehouse.rows("select sequence, code_key from staging.diagnoses order by 1") == [
+        (1, 6), (2, 6), (3, 1), (4, 1), (5, 3), (6, 2),
+    ]  # fmt: skip
+    assert warehouse.rows("select code_key from staging.history_diagnoses order by 1") == [(4,), (5,)]
 
 
 def test_a_key_leads_back_to_file_and_record() -> None:

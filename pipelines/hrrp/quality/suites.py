@@ -150,7 +150,11 @@ SUITES: dict[str, tuple[Rule, ...]] = {
     ),
     "staging.diagnoses": (
         _one_row_per(("stay_key", "sequence"), "A stay has one diagnosis at each place of its list."),
-        _length("code", 3, 7, "An ICD-10-CM code has three to seven characters, without the dot."),
+        _none(
+            "code_known",
+            "The code of every diagnosis is in staging.diagnosis_codes.",
+            "select 1 from {batch} as t left join staging.diagnosis_codes as c using (code_key) where c.code_key is null",
+        ),
         _none(
             "stay_known",
             "Every diagnosis belongs to a usable stay.",
@@ -163,6 +167,10 @@ SUITES: dict[str, tuple[Rule, ...]] = {
             "left join (select distinct stay_key from {batch} where sequence = 1) as d using (stay_key)) where share > 0.01",
             critical=False,
         ),
+    ),
+    "staging.diagnosis_codes": (
+        _unique("code_key", "A code with an indicator has one key."),
+        _length("code", 3, 7, "An ICD-10-CM code has three to seven characters, without the dot."),
         _among(
             "poa",
             ("Y", "N", "U", "W", "1"),

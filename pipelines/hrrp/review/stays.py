@@ -213,8 +213,10 @@ def one_stay(warehouse: Warehouse, place: Place, measure: str, stay_key: int) ->
         ),
         "diagnoses": records(
             warehouse.read(
-                "select code, sequence, poa, is_principal from staging.diagnoses inner join cohort.stay_parts "
-                "on diagnoses.stay_key = stay_parts.part_key where stay_parts.stay_key = $stay order by sequence",
+                "select code, sequence, poa, sequence = 1 as is_principal "
+                "from staging.diagnoses inner join staging.diagnosis_codes using (code_key) "
+                "inner join cohort.stay_parts on diagnoses.stay_key = stay_parts.part_key "
+                "where stay_parts.stay_key = $stay order by sequence",
                 {"stay": stay_key},
             )
         ),
@@ -271,7 +273,9 @@ def _factors(warehouse: Warehouse, place: Place, key: Mapping[str, Any]) -> list
                 diagnoses.sequence, diagnoses.poa, sources.source_file, sources.row_number,
                 case when sources.found_in = 'earlier stay' then origin.stay_id end as stay_id
             from risk.risk_factor_sources as sources
-            left join staging.diagnoses as diagnoses
+            left join (
+                select * from staging.diagnoses inner join staging.diagnosis_codes using (code_key)
+            ) as diagnoses
                 on sources.record_key = diagnoses.record_key and sources.code = diagnoses.code
                 and sources.found_in in ('index stay', 'earlier stay')
             left join staging.stays as origin on diagnoses.stay_key = origin.stay_key

@@ -69,6 +69,7 @@ PATIENT_TABLES = (
     "risk.risk_factor_sources",
     "risk.risk_factors",
     "staging.diagnoses",
+    "staging.diagnosis_codes",
     "staging.history_diagnoses",
     "staging.history_procedures",
     "staging.persons",
