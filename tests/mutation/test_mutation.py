@@ -23,7 +23,7 @@ SAMPLE = (
         "[period_stays.admit_date - index_stays.discharge_date BETWEEN 0 AND $prior_index_days] with high - 1",
     ),
     ("cohort.clinical_exclusions", "without the branch [SELECT * FROM later_cabg]"),
-    ("risk.factor_records", "without [stay_parts.is_first_part]"),
+    ("risk.factor_records", "without [diagnoses.sequence = 1]"),
     ("risk.factor_codes", "without the branch [SELECT * FROM by_category]"),
     ("reference.parameters", "$outcome_days is 29 by default"),
     ("reference.parameters", "$lookback_days is 366 by default"),
