@@ -138,10 +138,10 @@ def _discharges(
         from cohort.cohort_flow as flow
         inner join cohort.report_indicators using (program_year, measure, stay_id)
         inner join staging.stays on stays.stay_id = flow.stay_id
-        inner join cohort.stays as judged on judged.stay_id = flow.stay_id
+        inner join cohort.stays as judged on judged.stay_key = flow.stay_key
         inner join staging.persons on persons.person_key = stays.person_key
         left join cohort.readmissions using (program_year, measure, stay_id)
-        left join cohort.stays as back on back.stay_id = readmissions.readmission_stay_id
+        left join cohort.stays as back on back.stay_key = readmissions.readmission_stay_key
         where flow.program_year = ? and flow.ccn = ? and flow.measure = ? and stays.payer = 'FFS'
         order by judged.admit_date, flow.stay_id
         """,

@@ -44,6 +44,6 @@ select
     first_returns.stay_key,
     first_returns.readmission_stay_key
 from first_returns
-inner join cohort.stays on first_returns.readmission_stay_key = stays.stay_key
+inner join staging.stays on first_returns.readmission_stay_key = stays.stay_key
 inner join cohort.planned_stays on first_returns.readmission_stay_key = planned_stays.stay_key
 order by first_returns.program_year, first_returns.measure, first_returns.stay_key

@@ -7,7 +7,7 @@ judged as (
         period_stays.program_year,
         period_stays.measure,
         period_stays.stay_key,
-        stays.* exclude (stay_key, stay_id)
+        stays.* exclude (stay_key)
     from cohort.period_stays
     inner join cohort.stays using (stay_key)
 ),
@@ -71,7 +71,7 @@ excluded_quarter as (
     inner join staging.excluded_quarters
         on
             judged.discharge_date between excluded_quarters.quarter_start and excluded_quarters.quarter_end
-            and excluded_quarters.ccn in (judged.ccn, judged.reported_ccn)
+            and excluded_quarters.ccn in (judged.ccn, judged.former_ccn)
 ),
 
 -- Paid by Medicare fee for service or, in the years that count it, by Medicare Advantage; a payer that is not known passes.

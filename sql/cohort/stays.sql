@@ -4,6 +4,13 @@
 -- watch: merged = count(*) filter (parts > 1)
 with
 
+-- Hardly any stay is of several parts; only their records are put together.
+of_several_parts as (
+    select distinct stay_key
+    from cohort.stay_parts
+    where not is_first_part
+),
+
 merged as (
     select
         stay_parts.stay_key,
@@ -12,6 +19,7 @@ merged as (
         arg_max(stays.discharge_status, row(stays.discharge_date, stays.stay_key)) as discharge_status,
         cast(sum(cast(stays.base_operating_drg_amount as decimal(18, 4))) as double) as base_operating_drg_amount
     from cohort.stay_parts
+    semi join of_several_parts using (stay_key)
     inner join staging.stays on stay_parts.part_key = stays.stay_key
     group by stay_parts.stay_key
 ),
@@ -49,13 +57,12 @@ enrollment_file as (
 
 select
     stays.stay_key,
-    stays.stay_id,
     stays.person_key,
     stays.ccn,
-    stays.reported_ccn,
+    stays.former_ccn,
     stays.admit_date,
-    merged.discharge_date,
-    merged.discharge_status,
+    coalesce(merged.discharge_date, stays.discharge_date) as discharge_date,
+    coalesce(merged.discharge_status, stays.discharge_status) as discharge_status,
     discharge_status_codes.meaning as ended,
     principal_diagnoses.code as principal_code,
     -- Short-term acute hospitals, critical access hospitals among them, take part in transfers and readmissions.
@@ -76,16 +83,19 @@ select
     end as age,
     persons.sex,
     persons.death_date,
-    merged.base_operating_drg_amount,
-    merged.parts
-from merged
-inner join staging.stays using (stay_key)
+    coalesce(merged.base_operating_drg_amount, stays.base_operating_drg_amount) as base_operating_drg_amount,
+    coalesce(merged.parts, 1) as parts
+from cohort.stay_parts
+inner join staging.stays on stay_parts.part_key = stays.stay_key
 inner join staging.persons using (person_key)
-inner join reference.discharge_status_codes on merged.discharge_status = discharge_status_codes.code
+left join merged on stay_parts.stay_key = merged.stay_key
+inner join reference.discharge_status_codes
+    on coalesce(merged.discharge_status, stays.discharge_status) = discharge_status_codes.code
 cross join enrollment_file
-left join principal_diagnoses using (stay_key)
+left join principal_diagnoses on stay_parts.stay_key = principal_diagnoses.stay_key
 left join enrolled_payers
     on
         stays.person_key = enrolled_payers.person_key
         and cast(date_trunc('month', stays.admit_date) as date) = enrolled_payers.month
+where stay_parts.is_first_part
 order by stays.stay_key

@@ -17,7 +17,7 @@ semi join intake.run_program_years using (program_year)
 anti join staging.excluded_quarters
     on
         stays.discharge_date between excluded_quarters.quarter_start and excluded_quarters.quarter_end
-        and excluded_quarters.ccn in (stays.ccn, stays.reported_ccn)
+        and excluded_quarters.ccn in (stays.ccn, stays.former_ccn)
 where
     stays.is_index_hospital
     -- Where the extract names no payer at all, every stay counts as Medicare.

@@ -5,52 +5,57 @@ with recursive
 sound as (
     select
         stay_records.record_key,
-        stay_records.person_id,
+        stay_records.person_key,
         stay_records.ccn,
         stay_records.admit_date,
-        stay_records.discharge_date,
-        stay_records.stay_id
+        stay_records.discharge_date
     from staging.stay_records
-    inner join staging.persons using (person_id)
     anti join staging.repeated_stays using (record_key)
     where
         stay_records.fault is null
         and (stay_records.is_short_term_acute or stay_records.is_cah)
 ),
 
--- Only persons with a stay that begins before an earlier one has ended need to be walked through.
+-- Only persons with a stay that begins before the one before it has ended need to be walked through.
 followed as (
     select
-        person_id,
-        admit_date,
-        max(discharge_date) over (
-            partition by person_id order by admit_date, discharge_date, stay_id
-            rows between unbounded preceding and 1 preceding
-        ) as earlier_discharge
+        person_key,
+        admit_date < lag(discharge_date) over (partition by person_key order by admit_date) as begins_early
     from sound
 ),
 
-begins_early as (
-    select distinct person_id
+overlapping as (
+    select distinct person_key
     from followed
-    where admit_date < earlier_discharge
+    where begins_early
+),
+
+looked_at as (
+    select sound.*
+    from sound
+    semi join overlapping using (person_key)
 ),
 
 numbered as (
     select
-        sound.*,
+        looked_at.*,
         row_number() over (
-            partition by sound.person_id order by sound.admit_date, sound.discharge_date, sound.stay_id
+            partition by looked_at.person_key
+            order by looked_at.admit_date, looked_at.discharge_date, trim(stays.stay_id)
         ) as position
-    from sound
-    semi join begins_early using (person_id)
+    from looked_at
+    inner join staging.file_numbers on looked_at.record_key >> 40 = file_numbers.file_number
+    inner join intake.stays
+        on
+            file_numbers.source_file = stays.source_file
+            and looked_at.record_key - (file_numbers.file_number << 40) = stays.row_number
 ),
 
 -- Overlapping stays at different hospitals that are no transfer go to rejects: stay by stay, against the earlier stays kept so far.
 walk as (
     select
         record_key,
-        person_id,
+        person_key,
         position,
         false as is_overlapping,
         [{ 'ccn': ccn, 'discharge_date': discharge_date }] as kept
@@ -59,7 +64,7 @@ walk as (
     union all
     select
         numbered.record_key,
-        numbered.person_id,
+        numbered.person_key,
         numbered.position,
         len(
             list_filter(
@@ -79,7 +84,7 @@ walk as (
             else list_append(walk.kept, { 'ccn': numbered.ccn, 'discharge_date': numbered.discharge_date })
         end as kept
     from walk
-    inner join numbered on walk.person_id = numbered.person_id and walk.position + 1 = numbered.position
+    inner join numbered on walk.person_key = numbered.person_key and walk.position + 1 = numbered.position
 )
 
 select record_key

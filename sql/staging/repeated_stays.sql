@@ -2,25 +2,53 @@
 -- records that use the stay_id of another stay.
 with
 
-sound as (
-    select stay_records.*
+-- Only who was admitted twice on one day can have a duplicate.
+same_day as (
+    select
+        person_key,
+        admit_date
     from staging.stay_records
-    inner join staging.persons using (person_id)
-    where stay_records.fault is null
+    where fault is null
+    group by person_key, admit_date
+    having count(*) > 1
 ),
 
 -- Drop exact duplicates: same person, dates, hospital.
 duplicates as (
-    select record_key
-    from sound
-    qualify row_number() over (partition by person_id, ccn, admit_date, discharge_date order by record_key) > 1
+    select stay_records.record_key
+    from staging.stay_records
+    semi join same_day using (person_key, admit_date)
+    where stay_records.fault is null
+    qualify
+        row_number() over (
+            partition by stay_records.person_key, stay_records.ccn, stay_records.admit_date, stay_records.discharge_date
+            order by stay_records.record_key
+        ) > 1
+),
+
+repeated_ids as (
+    select trim(stay_id) as stay_id
+    from intake.stays
+    group by trim(stay_id)
+    having count(*) > 1
+),
+
+of_repeated_ids as (
+    select
+        (file_numbers.file_number << 40) + stays.row_number as record_key,
+        repeated_ids.stay_id
+    from intake.stays
+    inner join staging.file_numbers using (source_file)
+    inner join repeated_ids on trim(stays.stay_id) = repeated_ids.stay_id
 ),
 
 same_id as (
-    select sound.record_key
-    from sound
+    select of_repeated_ids.record_key
+    from of_repeated_ids
+    inner join staging.stay_records using (record_key)
     anti join duplicates using (record_key)
-    qualify row_number() over (partition by sound.stay_id order by sound.record_key) > 1
+    where stay_records.fault is null
+    qualify row_number() over (partition by of_repeated_ids.stay_id order by of_repeated_ids.record_key) > 1
 )
 
 select

@@ -13,18 +13,6 @@ form_faults as (
     where fault is not null
 ),
 
--- Without a person's birth date and sex nothing can be said about a stay.
-person_faults as (
-    select
-        stay_records.record_key,
-        'person_id' as column_name,
-        'unknown code' as value_class,
-        'person not in persons' as reason
-    from staging.stay_records
-    anti join staging.persons using (person_id)
-    where stay_records.fault is null
-),
-
 overlapping as (
     select
         record_key,
@@ -37,21 +25,23 @@ overlapping as (
 faults as (
     select * from form_faults
     union all
-    select * from person_faults
-    union all
     select * from staging.repeated_stays
     union all
     select * from overlapping
 )
 
 select
-    stay_records.record_key,
-    stay_records.source_file,
-    stay_records.row_number,
-    stay_records.stay_id,
+    faults.record_key,
+    stays.source_file,
+    stays.row_number,
+    nullif(trim(stays.stay_id), '') as stay_id,
     faults.column_name,
     faults.value_class,
     faults.reason
 from faults
-inner join staging.stay_records using (record_key)
+inner join staging.file_numbers on faults.record_key >> 40 = file_numbers.file_number
+inner join intake.stays
+    on
+        file_numbers.source_file = stays.source_file
+        and faults.record_key - (file_numbers.file_number << 40) = stays.row_number
 order by faults.record_key

@@ -58,7 +58,7 @@ def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             select predictors.program_year, predictors.measure, stays.stay_id, predictors.outcome,
                 predictors.linear_predictor
             from risk.linear_predictors as predictors
-            inner join cohort.stays using (stay_key)
+            inner join staging.stays using (stay_key)
             """
         )
     stays = parquet.read_table(folder / "extract" / "stays.parquet", columns=["stay_id", "discharge_date"]).to_pylist()

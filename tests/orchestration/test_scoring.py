@@ -85,8 +85,8 @@ def test_notes_say_what_own_discharges_cannot_see(warehouse: Warehouse) -> None:
 
 
 def test_notes_name_hospitals_that_changed_numbers(warehouse: Warehouse) -> None:
-    stays = pd.DataFrame({"reported_ccn": ["360001", "360001", "360002"], "ccn": "360002"})
-    warehouse.write("cohort.stays", stays, {"reported_ccn": "varchar", "ccn": "varchar"})
+    stays = pd.DataFrame({"former_ccn": ["360001", "360001", None], "ccn": "360002"})
+    warehouse.write("cohort.stays", stays, {"former_ccn": "varchar", "ccn": "varchar"})
     assert notes.successions(warehouse) == [
         "2 stays reported by 360001 count under 360002, its successor (reference.hospital_successions)"
     ]

@@ -703,10 +703,10 @@ def test_hospitals_that_changed_numbers() -> None:
         [2028],
         reference_rows={"hospital_successions": changes},
     )
-    assert warehouse.rows("select ccn, reported_ccn from staging.stays order by stay_key") == [
+    assert warehouse.rows("select ccn, former_ccn from staging.stays order by stay_key") == [
         ("360003", "360001"),
         ("360003", "360002"),
-        ("360005", "360005"),
+        ("360005", None),
     ]
     assert warehouse.rows("select row_number, reason from staging.rejects") == [(3, "duplicate")]
     assert warehouse.rows("select ccn, included from cohort.cohort_flow") == [("360003", True)]

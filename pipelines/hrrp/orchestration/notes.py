@@ -186,7 +186,7 @@ def successions(warehouse: Warehouse) -> list[str]:
     return [
         f"{stays:,} stays reported by {reported} count under {ccn}, its successor (reference.hospital_successions)"
         for reported, ccn, stays in warehouse.rows(
-            "select reported_ccn, ccn, count(*) from cohort.stays where reported_ccn <> ccn group by all order by all"
+            "select former_ccn, ccn, count(*) from cohort.stays where former_ccn is not null group by all order by all"
         )
     ]
 

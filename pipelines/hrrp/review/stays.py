@@ -236,12 +236,13 @@ def _returns(warehouse: Warehouse, key: Mapping[str, Any]) -> list[dict[str, Any
         records(
             warehouse.read(
                 """
-                select stays.stay_id, stays.ccn, stays.admit_date, stays.discharge_date, stays.principal_code, candidates.days,
+                select own.stay_id, stays.ccn, stays.admit_date, stays.discharge_date, stays.principal_code, candidates.days,
                     candidates.has_covid, planned.planned, planned.planned_by,
                     candidates.stay_key = returns.readmission_stay_key as decides, returns.unplanned_readmission
                 from cohort.period_stays as judged
                 inner join cohort.return_candidates as candidates using (last_stay_key)
                 inner join cohort.stays as stays on candidates.stay_key = stays.stay_key
+                inner join staging.stays as own on candidates.stay_key = own.stay_key
                 left join cohort.planned_stays as planned on candidates.stay_key = planned.stay_key
                 left join cohort.readmissions as returns
                     on returns.program_year = judged.program_year and returns.measure = judged.measure
