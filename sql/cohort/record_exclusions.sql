@@ -13,23 +13,15 @@ judged as (
 ),
 
 -- A person who died in hospital is not admitted afterwards.
-followed as (
-    select
-        stay_key,
-        ended,
-        discharge_date,
-        max(admit_date) over (
-            partition by person_key order by stay_key rows between 1 following and unbounded following
-        ) as last_admission
-    from cohort.stays
-),
-
 died_before_later_stays as (
-    select stay_key
-    from followed
-    where
-        ended = 'died'
-        and last_admission >= discharge_date
+    select died.stay_key
+    from cohort.stays as died
+    inner join cohort.stays as later
+        on
+            died.person_key = later.person_key
+            and died.stay_key < later.stay_key
+            and died.discharge_date <= later.admit_date
+    where died.ended = 'died'
 ),
 
 -- Data sanity: age over 115, unknown sex, unreliable death dates (admission after death, in-hospital death followed by later

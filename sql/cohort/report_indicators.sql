@@ -2,32 +2,33 @@
 -- of its reasons in ascending order. A reason whose number is not known leaves no number.
 with
 
+-- Few combinations of reasons occur; each is written out once.
+combinations as (
+    select distinct reasons
+    from cohort.cohort_flow
+    where not included
+),
+
 numbered as (
     select distinct
-        flow.program_year,
-        flow.measure,
-        flow.stay_key,
+        single.reasons,
         reason_codes.hsr_code
     from (
         select
-            program_year,
-            measure,
-            stay_key,
+            reasons,
             unnest(reasons) as reason
-        from cohort.cohort_flow
-    ) as flow
+        from combinations
+    ) as single
     inner join reference.reason_codes using (reason)
     where reason_codes.hsr_code is not null
 ),
 
 joined as (
     select
-        program_year,
-        measure,
-        stay_key,
+        reasons,
         string_agg(hsr_code, ',' order by hsr_code) as indicator
     from numbered
-    group by program_year, measure, stay_key
+    group by reasons
 )
 
 select
@@ -37,5 +38,5 @@ select
     case when cohort_flow.included then '0' else joined.indicator end as indicator,
     cohort_flow.stay_key
 from cohort.cohort_flow
-left join joined using (program_year, measure, stay_key)
+left join joined using (reasons)
 order by cohort_flow.program_year, cohort_flow.measure, cohort_flow.stay_key
