@@ -6,7 +6,6 @@ with
 combinations as (
     select distinct reasons
     from cohort.cohort_flow
-    where not included
 ),
 
 numbered as (

@@ -110,7 +110,6 @@ later_parts as (
     select
         part_key,
         stay_key,
-        is_first_part,
         coalesce(principal_code = first_value(principal_code) over (partition by stay_key order by part_key), false)
             as repeats_principal
     from numbered
