@@ -65,6 +65,43 @@ def test_counts_add_up() -> None:
     ) == [(0,)]
 
 
+PARTS = Rule(
+    "Stays of one record and of several",
+    "",
+    stays="""
+        stay person in         out        dx    status
+        a    ann    2025-03-01 2025-03-04 I50.9 30
+        b    ann    2025-03-04 2025-03-08 I50.9 07
+        c    bea    2025-03-01 2025-03-04 I50.9 20
+        d    cora   2025-03-01 2025-03-04 I50.9 01
+        e    cora   2025-03-04 2025-03-04 -     01
+        f    cora   2025-03-04 2025-03-06 I50.9 01
+    """,
+    expect="",
+)
+
+
+def test_stays_of_one_record_and_of_several() -> None:
+    """A record without a principal diagnosis stands between two records, which are then not one stay."""
+    warehouse = run_cohort(canonical_tables(PARTS), [2028], PARTS.as_of, extract_end=PARTS.extract_end)
+    assert warehouse.rows(
+        "select records.stay_id, stays.discharge_status, stays.ended, stays.parts from cohort.stays "
+        "inner join staging.stays as records using (stay_key) order by records.stay_id"
+    ) == [
+        ("a", "07", "left_against_medical_advice", 2),
+        ("c", "20", "died", 1),
+        ("d", "01", "other", 1),
+        ("e", "01", "other", 1),
+        ("f", "01", "other", 1),
+    ]
+    assert warehouse.rows("select stay_id, last_ended from cohort.period_stays where measure = 'HF' order by stay_id") == [
+        ("a", "left_against_medical_advice"),
+        ("c", "died"),
+        ("d", "other"),
+        ("f", "other"),
+    ]
+
+
 def test_index_admissions_are_the_included_stays() -> None:
     warehouse = run()
     assert warehouse.rows("select distinct reasons from cohort.cohort_flow where included") == [([],)]
