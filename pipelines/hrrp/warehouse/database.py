@@ -11,17 +11,19 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import numpy as np
-import pandas as pd
-import pyarrow as pa
 
 from hrrp.errors import InputContractError
 from hrrp.program import Reference
 from hrrp.settings import Settings
 from hrrp.warehouse.steps import SqlStep
+
+if TYPE_CHECKING:
+    # Whoever only runs SQL does not wait half a second for data frames.
+    import numpy as np
+    import pandas as pd
 
 SCHEMAS = ("reference", "intake", "staging", "cohort", "risk", "payment", "result")
 
@@ -90,6 +92,8 @@ class Warehouse:
 
     def write(self, table: str, rows: pd.DataFrame, types: Mapping[str, str]) -> int:
         """(Re)make `table` from a data frame with the given columns and DuckDB types; returns its number of rows."""
+        import pandas as pd
+
         schema = table.split(".")[0]
         self._connection.execute(f"create schema if not exists {schema}")
         frame = rows.reindex(columns=list(types)) if len(rows.columns) else pd.DataFrame(columns=list(types))
@@ -164,6 +168,8 @@ class Warehouse:
 
     def load_reference(self, reference: Reference) -> None:
         """Lay every reference table into schema `reference`, typed as the data dictionary says (varchar where it is silent)."""
+        import pyarrow as pa
+
         kinds = {
             (row["table_name"], row["column_name"]): row["type"]
             for row in reference.rows("data_dictionary")

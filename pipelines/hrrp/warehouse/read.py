@@ -36,7 +36,6 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 import duckdb
-import pandas as pd
 
 from hrrp.errors import InputContractError
 from hrrp.warehouse.database import CHANGED, Warehouse
@@ -905,6 +904,8 @@ def _excel_text(value: Any, item: Field) -> str | None:
 def _read_excel(
     warehouse: Warehouse, table: str, heading: Heading, fields: tuple[Field, ...]
 ) -> tuple[int, list[StructuralReject], list[str]]:
+    import pandas as pd
+
     width, rows = len(heading.names), 0
     columns = [item.column for item in fields]
     rejects: list[StructuralReject] = []
