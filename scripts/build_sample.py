@@ -205,14 +205,15 @@ def _dual_stays(warehouse: Warehouse, ccn: str) -> list[DualStay]:
                 inner join reference.dual_status_codes on dual_status_codes.code = enrollment.dual_code
                 where
                     enrollment.person_key = stays.person_key and dual_status_codes.is_full_benefit
-                    and enrollment.month = date_trunc('month', stays.discharge_date)
+                    and year(stays.discharge_date) * 12 + month(stays.discharge_date)
                         - case
                             when
                                 period.ended = 'died'
                                 or date_trunc('month', period.death_date) = date_trunc('month', stays.discharge_date)
-                                then interval 1 month
-                            else interval 0 month
+                                then 1
+                            else 0
                         end
+                        between enrollment.first_month and enrollment.last_month
             )
         order by stays.admit_date, stays.stay_id
         """,

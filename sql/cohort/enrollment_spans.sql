@@ -13,7 +13,8 @@ covered as not materialized (
     select
         enrollment.person_key,
         rules.medicare_advantage,
-        year(enrollment.month) * 12 + month(enrollment.month) as month_number,
+        enrollment.first_month,
+        enrollment.last_month,
         enrollment.part_b
     from staging.enrollment
     inner join rules on enrollment.ffs or (enrollment.ma and rules.medicare_advantage)
@@ -21,71 +22,40 @@ covered as not materialized (
     where enrollment.part_a
 ),
 
-bounds as (
-    select
-        person_key,
-        medicare_advantage,
-        count(*) as months,
-        min(month_number) as first_month,
-        max(month_number) as last_month,
-        count(*) filter (where part_b) as months_of_both,
-        min(month_number) filter (where part_b) as first_of_both,
-        max(month_number) filter (where part_b) as last_of_both
-    from covered
-    group by person_key, medicare_advantage
-),
-
-covers as materialized (
+covers as (
     select
         person_key,
         'part_a' as parts,
         medicare_advantage,
         first_month,
-        last_month,
-        months = last_month - first_month + 1 as is_unbroken
-    from bounds
+        last_month
+    from covered
     union all
     select
         person_key,
         'parts_a_and_b' as parts,
         medicare_advantage,
-        first_of_both as first_month,
-        last_of_both as last_month,
-        months_of_both = last_of_both - first_of_both + 1 as is_unbroken
-    from bounds
+        first_month,
+        last_month
+    from covered
+    where part_b
 ),
 
--- Most persons' months have no gap; in the others consecutive months keep their distance from their rank.
+-- Runs that follow upon one another keep their distance from the number of months up to their end.
 islands as (
     select
-        covered.person_key,
-        covers.parts,
-        covered.medicare_advantage,
-        covered.month_number,
-        covered.month_number - row_number() over (
-            partition by covered.person_key, covers.parts, covered.medicare_advantage order by covered.month_number
+        *,
+        last_month - sum(last_month - first_month + 1) over (
+            partition by person_key, parts, medicare_advantage order by first_month
         ) as island
-    from covered
-    inner join covers using (person_key, medicare_advantage)
-    where
-        not covers.is_unbroken
-        and (covers.parts = 'part_a' or covered.part_b)
+    from covers
 )
 
 select
     person_key,
     parts,
     medicare_advantage,
-    first_month,
-    last_month
-from covers
-where is_unbroken
-union all
-select
-    person_key,
-    parts,
-    medicare_advantage,
-    min(month_number) as first_month,
-    max(month_number) as last_month
+    min(first_month) as first_month,
+    max(last_month) as last_month
 from islands
 group by person_key, parts, medicare_advantage, island

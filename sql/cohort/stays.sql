@@ -43,7 +43,8 @@ without_payer as (
 enrolled_payers as (
     select
         person_key,
-        month,
+        first_month,
+        last_month,
         case when ffs then 'FFS' when ma then 'MA' else 'other' end as payer
     from staging.enrollment
     semi join without_payer using (person_key)
@@ -96,6 +97,6 @@ left join principal_diagnoses on stay_parts.stay_key = principal_diagnoses.stay_
 left join enrolled_payers
     on
         stays.person_key = enrolled_payers.person_key
-        and cast(date_trunc('month', stays.admit_date) as date) = enrolled_payers.month
+        and month_of(stays.admit_date) between enrolled_payers.first_month and enrolled_payers.last_month
 where stay_parts.is_first_part
 order by stays.stay_key

@@ -6,7 +6,8 @@ with
 dual_months as (
     select
         enrollment.person_key,
-        enrollment.month
+        enrollment.first_month,
+        enrollment.last_month
     from staging.enrollment
     inner join reference.dual_status_codes on enrollment.dual_code = dual_status_codes.code
     where dual_status_codes.is_full_benefit
@@ -24,11 +25,11 @@ status_months as (
                 program_year >= $dual_previous_month_from
                 and (
                     ended = 'died'
-                    or date_trunc('month', death_date) = date_trunc('month', discharge_date)
+                    or month_of(death_date) = month_of(discharge_date)
                 )
-                then cast(date_trunc('month', discharge_date) - interval 1 month as date)
-            else cast(date_trunc('month', discharge_date) as date)
-        end as month
+                then month_of(discharge_date) - 1
+            else month_of(discharge_date)
+        end as month_number
     from payment.period_discharges
 ),
 
@@ -39,7 +40,10 @@ counted as (
         count(dual_months.person_key) as dual_stays,
         count(*) as stays
     from status_months
-    left join dual_months using (person_key, month)
+    left join dual_months
+        on
+            status_months.person_key = dual_months.person_key
+            and status_months.month_number between dual_months.first_month and dual_months.last_month
     group by status_months.program_year, status_months.ccn
 ),
 

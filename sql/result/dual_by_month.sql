@@ -5,7 +5,8 @@ with
 dual_months as (
     select
         enrollment.person_key,
-        enrollment.month
+        enrollment.first_month,
+        enrollment.last_month
     from staging.enrollment
     inner join reference.dual_status_codes on enrollment.dual_code = dual_status_codes.code
     where dual_status_codes.is_full_benefit
@@ -19,13 +20,10 @@ discharges as (
         stay_key,
         person_key,
         cast(date_trunc('month', discharge_date) as date) as month,
-        cast(
-            case
-                when ended = 'died' or date_trunc('month', death_date) = date_trunc('month', discharge_date)
-                    then date_trunc('month', discharge_date) - interval 1 month
-                else date_trunc('month', discharge_date)
-            end as date
-        ) as status_month
+        case
+            when ended = 'died' or month_of(death_date) = month_of(discharge_date) then month_of(discharge_date) - 1
+            else month_of(discharge_date)
+        end as status_month
     from payment.period_discharges
     qualify row_number() over (partition by stay_key order by program_year) = 1
 ),
@@ -40,7 +38,7 @@ months as (
     left join dual_months
         on
             discharges.person_key = dual_months.person_key
-            and discharges.status_month = dual_months.month
+            and discharges.status_month between dual_months.first_month and dual_months.last_month
     group by discharges.ccn, discharges.month
 ),
 

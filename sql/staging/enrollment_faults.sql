@@ -2,93 +2,72 @@
 -- file, a month that stands there already.
 with
 
--- Read afresh wherever it is used: kept whole it would not fit into memory for a nation's stays.
+-- In most persons' files every record is sound and every month stands once; only the others need a closer look.
+suspects as (
+    select person_key
+    from staging.enrollment_counts
+    group by person_key
+    having
+        person_key is null
+        or sum(records) is distinct from bit_count(
+            bit_or(month_bits) filter (where part_a is not null and part_b is not null and ffs is not null and ma is not null)
+        )
+),
+
 typed as not materialized (
     select
-        source_file,
-        row_number,
-        nullif(trim(person_id), '') as person_id,
-        nullif(trim(month), '') as month_text,
-        case when trim(month) like '____-__%' then try_cast(left(trim(month), 7) || '-01' as date) end as month,
-        part_a as part_a_text,
-        part_b as part_b_text,
-        ffs as ffs_text,
-        ma as ma_text,
-        as_flag(part_a) as part_a,
-        as_flag(part_b) as part_b,
-        as_flag(ffs) as ffs,
-        as_flag(ma) as ma,
-        [trim(part_a), trim(part_b), trim(ffs), trim(ma), trim(dual_code)] as facts
+        enrollment.source_file,
+        enrollment.row_number,
+        persons.person_key,
+        nullif(trim(enrollment.person_id), '') as person_id,
+        nullif(trim(enrollment.month), '') as month_text,
+        as_month(enrollment.month) as month_number,
+        enrollment.part_a,
+        enrollment.part_b,
+        enrollment.ffs,
+        enrollment.ma,
+        [
+            trim(enrollment.part_a),
+            trim(enrollment.part_b),
+            trim(enrollment.ffs),
+            trim(enrollment.ma),
+            trim(enrollment.dual_code)
+        ] as facts
     from intake.enrollment
-),
-
-records as not materialized (
-    select
-        *,
-        case
-            when person_id is null then ['person_id', 'blank', 'missing']
-            when month_text is null then ['month', 'blank', 'missing']
-            when month is null and regexp_full_match(month_text, '[0-9]{4}-[0-9]{2}.*')
-                then ['month', 'impossible date', 'not a month']
-            when month is null then ['month', 'text', 'not a month']
-            when part_a is null
-                then ['part_a', if(coalesce(ltrim(part_a_text), '') = '', 'blank', 'text'), 'not true or false']
-            when part_b is null
-                then ['part_b', if(coalesce(ltrim(part_b_text), '') = '', 'blank', 'text'), 'not true or false']
-            when ffs is null
-                then ['ffs', if(coalesce(ltrim(ffs_text), '') = '', 'blank', 'text'), 'not true or false']
-            when ma is null
-                then ['ma', if(coalesce(ltrim(ma_text), '') = '', 'blank', 'text'), 'not true or false']
-        end as fault
-    from typed
-),
-
--- In most persons' files every record is sound, every month stands once, and the person is known; only the others need a closer look.
-suspects as (
-    select months.person_id
-    from (
-        select
-            person_id,
-            count(*) as records,
-            bit_count(
-                bit_or(case when fault is null then 1::ubigint << ((year(month) * 12 + month(month)) % 64)::integer end)
-            ) as months
-        from records
-        group by person_id
-    ) as months
-    left join staging.persons using (person_id)
-    where
-        months.records is distinct from months.months
-        or persons.person_id is null
+    left join staging.persons on trim(enrollment.person_id) = persons.person_id
 ),
 
 looked_at as materialized (
-    select records.*
-    from records
-    semi join suspects on records.person_id is not distinct from suspects.person_id
-),
-
-unknown_persons as (
     select
-        looked_at.source_file,
-        looked_at.row_number
-    from looked_at
-    anti join staging.persons using (person_id)
-    where looked_at.fault is null
+        typed.*,
+        case
+            when typed.person_id is null then ['person_id', 'blank', 'missing']
+            when typed.month_text is null then ['month', 'blank', 'missing']
+            when typed.month_number is null and regexp_full_match(typed.month_text, '[0-9]{4}-[0-9]{2}.*')
+                then ['month', 'impossible date', 'not a month']
+            when typed.month_number is null then ['month', 'text', 'not a month']
+            when as_flag(typed.part_a) is null
+                then ['part_a', if(coalesce(ltrim(typed.part_a), '') = '', 'blank', 'text'), 'not true or false']
+            when as_flag(typed.part_b) is null
+                then ['part_b', if(coalesce(ltrim(typed.part_b), '') = '', 'blank', 'text'), 'not true or false']
+            when as_flag(typed.ffs) is null
+                then ['ffs', if(coalesce(ltrim(typed.ffs), '') = '', 'blank', 'text'), 'not true or false']
+            when as_flag(typed.ma) is null
+                then ['ma', if(coalesce(ltrim(typed.ma), '') = '', 'blank', 'text'), 'not true or false']
+            when typed.person_key is null then ['person_id', 'unknown code', 'person not in persons']
+        end as fault
+    from typed
+    semi join suspects on typed.person_key is not distinct from suspects.person_key
 ),
 
 repeated as (
     select
-        looked_at.source_file,
-        looked_at.row_number,
-        looked_at.facts = first_value(looked_at.facts) over one_month as is_duplicate
+        source_file,
+        row_number,
+        facts = first_value(facts) over one_month as is_duplicate
     from looked_at
-    semi join staging.persons using (person_id)
-    where looked_at.fault is null
-    window
-        one_month as (
-            partition by looked_at.person_id, looked_at.month order by looked_at.source_file, looked_at.row_number
-        )
+    where fault is null
+    window one_month as (partition by person_key, month_number order by source_file, row_number)
     qualify row_number() over one_month > 1
 )
 
@@ -100,14 +79,6 @@ select
     fault[3] as reason
 from looked_at
 where fault is not null
-union all
-select
-    source_file,
-    row_number,
-    'person_id' as column_name,
-    'unknown code' as value_class,
-    'person not in persons' as reason
-from unknown_persons
 union all
 select
     source_file,

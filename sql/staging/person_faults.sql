@@ -2,7 +2,7 @@
 -- stays implausible as index admissions.
 with
 
-typed as (
+typed as not materialized (
     select
         source_file,
         row_number,
@@ -15,7 +15,7 @@ typed as (
     from intake.persons
 ),
 
-form_faults as (
+form_faults as not materialized (
     select
         source_file,
         row_number,
@@ -37,13 +37,29 @@ form_faults as (
     from typed
 ),
 
+-- Most persons stand in the file once, without a fault of form; only the others need a closer look.
+suspects as (
+    select person_id
+    from form_faults
+    group by person_id
+    having
+        count(*) > 1
+        or count(fault) > 0
+),
+
+looked_at as materialized (
+    select form_faults.*
+    from form_faults
+    semi join suspects on form_faults.person_id is not distinct from suspects.person_id
+),
+
 -- A person who stands in the file twice: the same facts again are a duplicate, other facts contradict the first record.
 repeated as (
     select
         source_file,
         row_number,
         facts = first_value(facts) over first_record as is_duplicate
-    from form_faults
+    from looked_at
     where fault is null
     window first_record as (partition by person_id order by source_file, row_number)
     qualify row_number() over first_record > 1
@@ -55,7 +71,7 @@ select
     fault[1] as column_name,
     fault[2] as value_class,
     fault[3] as reason
-from form_faults
+from looked_at
 where fault is not null
 union all
 select

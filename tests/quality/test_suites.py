@@ -34,6 +34,11 @@ create table staging.diagnoses as select * from (values
 create table staging.diagnosis_codes as select * from (values
     (1, 'E119', null), (2, 'I10', '1'), (3, 'I5021', 'Y'), (4, 'J189', 'N')
 ) as t(code_key, code, poa);
+create table staging.enrollment as select * from (values
+    (1, 24289, 24300, true), (1, 24301, 24301, false), (2, 24289, 24289, true)
+) as t(person_key, first_month, last_month, ffs);
+create table staging.enrollment_counts as select * from (values (1, true, 13), (1, false, 1), (2, true, 1)) as t(person_key, ffs, records);
+create table staging.enrollment_faults as select * from (values ('enrollment.csv', 14, 'duplicate')) as t(source_file, row_number, reason);
 create table staging.rejects as select * from (values
     ('stays.csv', 7, 'discharge_date', 'not a date', 'unreadable_date'),
     ('stays.csv', 9, 'stay_id', 'copy of an earlier record', 'duplicate')
@@ -94,6 +99,7 @@ BREAK: dict[tuple[str, str], str] = {
     ("staging.rejects", "source_file_present"): "update staging.rejects set source_file = null",
     ("staging.rejects", "reason_present"): "update staging.rejects set reason = null",
     ("staging.rejects", "value_class_present"): "update staging.rejects set value_class = null",
+    ("staging.enrollment", "months_add_up"): "delete from staging.enrollment where person_key = 2",
     ("staging.row_accounting", "one_row_each"): "insert into staging.row_accounting from staging.row_accounting",
     ("staging.row_accounting", "rows_add_up"): "update staging.row_accounting set rows_kept = null",
     ("staging.row_accounting", "duplicates_are_rejects"): "update staging.row_accounting set duplicates = 3",

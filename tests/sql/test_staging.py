@@ -40,7 +40,10 @@ def staged(**tables: Rows) -> tuple[Any, list[tuple[Any, ...]]]:
     assert {name for name, *_ in accounts} == {name for name, rows in given.items() if rows}
     for name, read, kept, rejected in accounts:
         assert read == kept + rejected, name
-        assert kept == warehouse.count(f"staging.{name}"), name
+        months = "select sum(last_month - first_month + 1)::bigint from staging.enrollment"
+        assert kept == (warehouse.rows(months)[0][0] if name == "enrollment" else warehouse.count(f"staging.{name}")), (
+            name
+        )
     rejects = warehouse.rows(
         "select canonical_file, row_number, column_name, value_class, reason from staging.rejects order by 1, 2"
     )
@@ -350,6 +353,8 @@ ENROLLMENT_FAULTS: Faults = [
     ({"month": ""}, ("month", "blank", "missing")),
     ({"month": "2025-13"}, ("month", "impossible date", "not a month")),
     ({"month": "March"}, ("month", "text", "not a month")),
+    ({"month": "2025-3"}, ("month", "text", "not a month")),
+    ({"month": "-123-01"}, ("month", "text", "not a month")),
     ({"part_a": None}, ("part_a", "blank", "not true or false")),
     ({"part_a": "x"}, ("part_a", "text", "not true or false")),
     ({"part_b": None}, ("part_b", "blank", "not true or false")),
@@ -378,13 +383,147 @@ def test_enrollment_over_many_years() -> None:
     months = [{**MONTH, "month": f"{year}-{month:02d}"} for year in range(2010, 2026) for month in range(1, 13)]
     warehouse, rejects = staged(enrollment=months)
     assert rejects == []
-    assert warehouse.count("staging.enrollment") == 192
+    assert runs(warehouse) == [("p1", "2010-01", "2025-12", "A B ffs", None)]
 
 
 def test_a_month_may_stand_as_a_date() -> None:
     warehouse, rejects = staged(enrollment=[{**MONTH, "month": "2025-04-17"}])
     assert rejects == []
-    assert warehouse.rows("select month from staging.enrollment") == [(date(2025, 4, 1),)]
+    assert runs(warehouse) == [("p1", "2025-04", "2025-04", "A B ffs", None)]
+
+
+def runs(warehouse: Any) -> list[tuple[Any, ...]]:
+    """Person, first and last month, coverage and dual status of every run of months, in order."""
+    month = "format('{{:04d}}-{{:02d}}', ({0} - 1) // 12, ({0} - 1) % 12 + 1)"
+    return list(
+        warehouse.rows(
+            f"select person_id, {month.format('first_month')}, {month.format('last_month')}, "
+            "concat_ws(' ', if(part_a, 'A', null), if(part_b, 'B', null), if(ffs, 'ffs', null), if(ma, 'ma', null)), dual_code "
+            "from staging.enrollment inner join staging.persons using (person_key) order by all"
+        )
+    )
+
+
+def months(*names: str, **facts: Any) -> Rows:
+    """Records of p1's `MONTH` with other facts; a name is a month, or first and last month as 2024-11..2025-02."""
+    found = []
+    for name in names:
+        first, _, last = name.partition("..")
+        bounds = [int(each[:4]) * 12 + int(each[5:]) - 1 for each in (first, last or first)]
+        numbers = range(bounds[0], bounds[1] + 1)
+        found += [{**MONTH, "month": f"{number // 12:04d}-{number % 12 + 1:02d}", **facts} for number in numbers]
+    return found
+
+
+def test_months_without_a_gap_are_one_run() -> None:
+    """Over the end of a year, in whatever order they stand in the file; a gap ends the run."""
+    records = months("2024-11..2025-02", "2025-04", "2025-06..2025-07")
+    warehouse, rejects = staged(enrollment=records[::-1])
+    assert rejects == []
+    assert runs(warehouse) == [
+        ("p1", "2024-11", "2025-02", "A B ffs", None),
+        ("p1", "2025-04", "2025-04", "A B ffs", None),
+        ("p1", "2025-06", "2025-07", "A B ffs", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fact", "cover", "dual"),
+    [
+        ({"part_a": False}, "B ffs", None),
+        ({"part_b": False}, "A ffs", None),
+        ({"ffs": False}, "A B", None),
+        ({"ma": True}, "A B ffs ma", None),
+        ({"dual_code": "02"}, "A B ffs", "02"),
+    ],
+)
+def test_a_run_ends_where_a_fact_changes(fact: dict[str, Any], cover: str, dual: str | None) -> None:
+    records = months("2024-11..2024-12", "2025-02..2025-03") + months("2025-01", "2025-04", **fact)
+    warehouse, rejects = staged(enrollment=records)
+    assert rejects == []
+    assert runs(warehouse) == [
+        ("p1", "2024-11", "2024-12", "A B ffs", None),
+        ("p1", "2025-01", "2025-01", cover, dual),
+        ("p1", "2025-02", "2025-03", "A B ffs", None),
+        ("p1", "2025-04", "2025-04", cover, dual),
+    ]
+
+
+def test_one_fact_is_one_however_it_is_written() -> None:
+    records = [
+        *months("2025-01", dual_code="2", part_a="TRUE"),
+        *months("2025-02", dual_code="02", person_id=" p1"),
+        *months("2025-03", dual_code=" 02 ", ffs="1"),
+        *months("2025-05", dual_code="na"),
+        *months("2025-06", dual_code="NA"),
+    ]
+    warehouse, rejects = staged(enrollment=records)
+    assert rejects == []
+    assert runs(warehouse) == [
+        ("p1", "2025-01", "2025-03", "A B ffs", "02"),
+        ("p1", "2025-05", "2025-06", "A B ffs", "NA"),
+    ]
+
+
+@pytest.mark.parametrize("first", ["ffs", "ma"])
+def test_of_two_facts_in_one_month_the_first_record_counts(first: str) -> None:
+    """What the other record says is in no run, and cuts none."""
+    facts: dict[str, dict[str, Any]] = {"ffs": {"dual_code": "2"}, "ma": {"ffs": False, "ma": True}}
+    others = months("2025-01", "2025-03..2025-04", person_id="p2")
+    records = [
+        *months("2025-02", **facts.pop(first)),
+        *months("2025-02", **facts.popitem()[1]),
+        *months("2025-01", "2025-03"),
+    ]
+    persons = [GOOD_PERSON, {**GOOD_PERSON, "person_id": "p2"}]
+    warehouse, rejects = staged(enrollment=records + others, persons=persons)
+    assert rejects == [("enrollment", 3, "month", "copy", "month listed twice")]
+    assert runs(warehouse) == [
+        ("p1", "2025-01", "2025-01", "A B ffs", None),
+        ("p1", "2025-02", "2025-02", *{"ffs": ("A B ffs", "02"), "ma": ("A B ma", None)}[first]),
+        ("p1", "2025-03", "2025-03", "A B ffs", None),
+        ("p2", "2025-01", "2025-01", "A B ffs", None),
+        ("p2", "2025-03", "2025-04", "A B ffs", None),
+    ]
+
+
+def test_a_copy_hides_no_gap() -> None:
+    """Three records from January to March, but February is not among them."""
+    warehouse, rejects = staged(enrollment=months("2025-01", "2025-01", "2025-03"))
+    assert rejects == [("enrollment", 3, "month", "copy", "duplicate")]
+    assert runs(warehouse) == [("p1", month, month, "A B ffs", None) for month in ("2025-01", "2025-03")]
+
+
+def test_a_record_that_cannot_be_used_is_in_no_run() -> None:
+    records = months("2025-01") + months("2025-02", part_b="x") + months("2025-03..2025-04")
+    warehouse, rejects = staged(enrollment=records)
+    assert [(record, reason) for _, record, _, _, reason in rejects] == [(3, "not true or false")]
+    assert runs(warehouse) == [
+        ("p1", "2025-01", "2025-01", "A B ffs", None),
+        ("p1", "2025-03", "2025-04", "A B ffs", None),
+    ]
+
+
+@pytest.mark.parametrize("gap", ["2015-02", "2020-06"])
+def test_months_ten_years_apart_are_told_apart(gap: str) -> None:
+    """The bits of months begin anew after ten years; a month that is missing is not taken for one ten years before or after it."""
+    records = [each for each in months("2012-01..2025-12") if each["month"] != gap]
+    warehouse, rejects = staged(enrollment=records)
+    assert rejects == []
+    before, after = {"2015-02": ("2015-01", "2015-03"), "2020-06": ("2020-05", "2020-07")}[gap]
+    assert runs(warehouse) == [
+        ("p1", "2012-01", before, "A B ffs", None),
+        ("p1", after, "2025-12", "A B ffs", None),
+    ]
+
+
+def test_a_month_ten_years_after_another_is_no_copy_of_it() -> None:
+    warehouse, rejects = staged(enrollment=months("2015-03", "2025-03", "2015-04", "2025-02"))
+    assert rejects == []
+    assert [(first, last) for _, first, last, _, _ in runs(warehouse)] == [
+        ("2015-03", "2015-04"),
+        ("2025-02", "2025-03"),
+    ]
 
 
 HISTORY_FAULTS: Faults = [

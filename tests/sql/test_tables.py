@@ -341,6 +341,46 @@ def test_the_month_before_counts_from_fy2021() -> None:
     ]
 
 
+def test_a_change_that_the_rules_do_not_ask_about_breaks_no_span() -> None:
+    """Dual status, and Medicare Advantage where it counts (FY2027 on); without Part B the months are of Part A alone."""
+    covers = {
+        "2024-10 2024-11": {"part_b": True, "ffs": True, "dual_code": None},
+        "2024-12 2025-01": {"part_b": True, "ffs": True, "dual_code": "02"},
+        "2025-02": {"part_b": True, "ffs": False, "dual_code": "02"},
+        "2025-03": {"part_b": False, "ffs": True, "dual_code": "02"},
+        "2025-04": {"part_b": True, "ffs": True, "dual_code": "02"},
+        # No month of May.
+        "2025-06 2025-07": {"part_b": True, "ffs": True, "dual_code": None},
+    }
+    months = [
+        {"person_id": "ann", "month": month, "part_a": True, "ma": not facts["ffs"], **facts}
+        for names, facts in covers.items()
+        for month in names.split()
+    ]
+    stays = """
+        stay person in         out        dx    payer
+        a    ann    2024-03-01 2024-03-04 I50.9 FFS
+    """
+    tables = system(stays) | {"enrollment": months}
+    warehouse = run_cohort(tables, [2026, 2027], SYSTEM.as_of, extract_end=SYSTEM.extract_end)
+    spans = warehouse.rows(
+        "select medicare_advantage, parts, first_month - 2025 * 12, last_month - 2025 * 12 from cohort.enrollment_spans order by all"
+    )
+    assert spans == [
+        (False, "part_a", -2, 1),
+        (False, "part_a", 3, 4),
+        (False, "part_a", 6, 7),
+        (False, "parts_a_and_b", -2, 1),
+        (False, "parts_a_and_b", 4, 4),
+        (False, "parts_a_and_b", 6, 7),
+        (True, "part_a", -2, 4),
+        (True, "part_a", 6, 7),
+        (True, "parts_a_and_b", -2, 2),
+        (True, "parts_a_and_b", 4, 4),
+        (True, "parts_a_and_b", 6, 7),
+    ]
+
+
 def test_a_hospital_of_the_file_without_stays_keeps_its_dual_proportion() -> None:
     hospitals = [
         {"ccn": "360001", "name": "First", "dual_proportion": 0.9},

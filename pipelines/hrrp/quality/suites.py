@@ -178,6 +178,15 @@ SUITES: dict[str, tuple[Rule, ...]] = {
             critical=False,
         ),
     ),
+    "staging.enrollment": (
+        _none(
+            "months_add_up",
+            "Records of enrollment are months in the runs and rejected records.",
+            "select 1 from (select coalesce(sum(last_month - first_month + 1), 0) as months from {batch}) "
+            "cross join (select coalesce(sum(records), 0) as records from staging.enrollment_counts) "
+            "cross join (select count(*) as faults from staging.enrollment_faults) where records <> months + faults",
+        ),
+    ),
     "staging.rejects": (
         _one_row_per(("source_file", "row_number"), "A record is rejected once, however many faults it has."),
         _present("source_file", "A rejected record names its file."),

@@ -30,10 +30,18 @@ SCHEMAS = ("reference", "intake", "staging", "cohort", "risk", "payment", "resul
 # What a view over a file says (behind the file's name) once the file is no longer the one that was accounted for.
 CHANGED = "has changed since it was read. Wait until it is written, and run again."
 
-# What the steps may call. A flag is mostly written true or false; only another way of writing it needs a closer look.
+# What the steps may call. A flag is mostly written true or false; only another way of writing it needs a closer look. A month is
+# counted: its year times 12, plus its number. Among any 120 months in a row each has a bit of its own.
 MACROS = (
     "create or replace temp macro as_flag(value) as "
     "case value when 'true' then true when 'false' then false else try_cast(trim(value) as boolean) end",
+    "create or replace temp macro month_of(day) as cast(year(day) * 12 + month(day) as integer)",
+    "create or replace temp macro as_month(value) as "
+    "case when regexp_matches(trim(value), '^[0-9]{4}-[0-9]{2}') "
+    "then month_of(try_cast(left(trim(value), 7) || '-01' as date)) end",
+    "create or replace temp macro month_bit(number) as 1::hugeint << (number % 120)",
+    "create or replace temp macro as_dual_code(value) as "
+    "case when length(trim(value)) = 1 then '0' || trim(value) else nullif(upper(trim(value)), '') end",
 )
 
 
