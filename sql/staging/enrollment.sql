@@ -13,7 +13,7 @@ looked_at as materialized (
         on
             enrollment.row_number = enrollment_faults.row_number
             and enrollment.source_file = enrollment_faults.source_file
-    union
+    union all
     select person_key
     from staging.enrollment_counts
     where

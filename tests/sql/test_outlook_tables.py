@@ -38,6 +38,9 @@ SYSTEM = Rule(
     enrollment="""
         person from    to      cover dual
         ann    2025-03 2025-03 AB    02
+        bea    2025-05 2025-06 AB    02
+        cora   2025-03 2025-04 AB    02
+        dora   2025-05 2025-07 AB    02
     """,
     expect="",
 )
@@ -105,8 +108,9 @@ def test_dual_proportion_by_month_is_of_whole_windows(warehouse: Any) -> None:
     rows = warehouse.rows(
         "select ccn, month, dual_stays, stays, dual_proportion from result.dual_by_month order by all"
     )
-    # The first month is March 2025: the first whole window ends with February 2026 and holds every stay.
+    # The first month is March 2025: the first whole window ends with February 2026 and holds every stay. Dual status the month before
+    # (cora) or after (bea) does not count.
     first = next(row for row in rows if row[0] == "360001")
-    assert first == ("360001", date(2026, 2, 1), 2, 6, pytest.approx(2 / 6))
+    assert first == ("360001", date(2026, 2, 1), 4, 6, pytest.approx(4 / 6))
     last = [row for row in rows if row[0] == "360001"][-1]
-    assert last == ("360001", date(2026, 3, 1), 0, 4, 0.0)
+    assert last == ("360001", date(2026, 3, 1), 2, 4, 0.5)

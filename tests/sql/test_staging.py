@@ -335,6 +335,12 @@ def test_faults_of_persons() -> None:
     assert warehouse.rows("select person_id, sex from staging.persons") == [("p1", "F")]
 
 
+def test_of_each_person_listed_twice_the_first_record_is_kept() -> None:
+    persons = [{**GOOD_PERSON, "person_id": name} for name in ("p1", "p2", "p1", "p2")]
+    _, rejects = staged(persons=persons)
+    assert rejects == [("persons", record, "person_id", "copy", "duplicate") for record in (4, 5)]
+
+
 def test_a_death_on_the_day_of_birth_is_possible() -> None:
     _, rejects = staged(persons=[{**GOOD_PERSON, "death_date": GOOD_PERSON["birth_date"]}])
     assert rejects == []
@@ -390,6 +396,9 @@ def test_a_month_may_stand_as_a_date() -> None:
     warehouse, rejects = staged(enrollment=[{**MONTH, "month": "2025-04-17"}])
     assert rejects == []
     assert runs(warehouse) == [("p1", "2025-04", "2025-04", "A B ffs", None)]
+
+
+TWO = [GOOD_PERSON, {**GOOD_PERSON, "person_id": "p2"}]
 
 
 def runs(warehouse: Any) -> list[tuple[Any, ...]]:
@@ -475,8 +484,7 @@ def test_of_two_facts_in_one_month_the_first_record_counts(first: str) -> None:
         *months("2025-02", **facts.popitem()[1]),
         *months("2025-01", "2025-03"),
     ]
-    persons = [GOOD_PERSON, {**GOOD_PERSON, "person_id": "p2"}]
-    warehouse, rejects = staged(enrollment=records + others, persons=persons)
+    warehouse, rejects = staged(enrollment=records + others, persons=TWO)
     assert rejects == [("enrollment", 3, "month", "copy", "month listed twice")]
     assert runs(warehouse) == [
         ("p1", "2025-01", "2025-01", "A B ffs", None),
@@ -502,6 +510,40 @@ def test_a_record_that_cannot_be_used_is_in_no_run() -> None:
         ("p1", "2025-01", "2025-01", "A B ffs", None),
         ("p1", "2025-03", "2025-04", "A B ffs", None),
     ]
+
+
+def test_months_almost_ten_years_apart_are_two_runs() -> None:
+    """January 2025, which would share its bit with January 2015, is none of the months."""
+    warehouse, rejects = staged(enrollment=months("2015-01", "2024-12"))
+    assert rejects == []
+    assert [(first, last) for _, first, last, _, _ in runs(warehouse)] == [
+        ("2015-01", "2015-01"),
+        ("2024-12", "2024-12"),
+    ]
+
+
+@pytest.mark.parametrize("flag", ["part_a", "part_b", "ffs", "ma"])
+def test_a_person_all_of_whose_records_have_one_fault_has_no_run(flag: str) -> None:
+    warehouse, rejects = staged(
+        enrollment=months("2025-01", **{flag: "x"}) + months("2025-01", person_id="p2"), persons=TWO
+    )
+    assert rejects == [("enrollment", 2, flag, "text", "not true or false")]
+    assert [name for name, *_ in runs(warehouse)] == ["p2"]
+
+
+def test_each_person_has_months_of_its_own() -> None:
+    records = [*months("2025-01"), *months("2025-01", person_id="p2")]
+    warehouse, rejects = staged(enrollment=records * 2, persons=TWO)
+    assert rejects == [("enrollment", record, "month", "copy", "duplicate") for record in (4, 5)]
+    assert [name for name, *_ in runs(warehouse)] == ["p1", "p2"]
+
+
+def test_a_fault_in_one_file_takes_no_month_out_of_another() -> None:
+    files = [{**record, "source_file": name} for record, name in zip(months("2025-01..2025-03"), "aab", strict=True)]
+    files[2]["ma"] = "x"
+    warehouse = run_cohort({"persons": [GOOD_PERSON], "enrollment": files}, [2028], until="staging")
+    assert warehouse.rows("select source_file, row_number from staging.rejects") == [("b", 2)]
+    assert runs(warehouse) == [("p1", "2025-01", "2025-02", "A B ffs", None)]
 
 
 @pytest.mark.parametrize("gap", ["2015-02", "2020-06"])

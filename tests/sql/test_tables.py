@@ -323,6 +323,25 @@ def test_the_month_before_counts_for_who_dies_in_the_month_of_discharge() -> Non
         assert warehouse.rows("select dual_stays, stays from payment.dual_proportions") == [(dual, 3)]
 
 
+def test_no_month_beside_that_of_discharge_counts() -> None:
+    stays = """
+        stay person in         out        dx    payer
+        a    ann    2025-03-01 2025-03-04 E11.9 FFS
+        b    bea    2025-03-01 2025-03-04 E11.9 FFS
+        c    cora   2025-03-01 2025-03-04 E11.9 FFS
+        d    dora   2025-03-01 2025-03-04 E11.9 FFS
+    """
+    enrollment = """
+        person from    to      cover dual
+        ann    2025-01 2025-02 AB    02
+        bea    2025-04 2025-05 AB    02
+        cora   2025-02 2025-03 AB    02
+        dora   2025-03 2025-04 AB    02
+    """
+    warehouse = run_cohort(system(stays, enrollment=enrollment), [2028], SYSTEM.as_of, extract_end=SYSTEM.extract_end)
+    assert warehouse.rows("select dual_stays, stays from payment.dual_proportions") == [(2, 4)]
+
+
 def test_the_month_before_counts_from_fy2021() -> None:
     stays = """
         stay person in         out        dx    payer status
