@@ -36,19 +36,23 @@ looked_at as (
     semi join overlapping using (person_key)
 ),
 
+ids as (
+    select
+        (file_numbers.file_number << 40) + stays.row_number as record_key,
+        trim(stays.stay_id) as stay_id
+    from intake.stays
+    inner join staging.file_numbers using (source_file)
+),
+
 numbered as (
     select
         looked_at.*,
         row_number() over (
             partition by looked_at.person_key
-            order by looked_at.admit_date, looked_at.discharge_date, trim(stays.stay_id)
+            order by looked_at.admit_date, looked_at.discharge_date, ids.stay_id
         ) as position
     from looked_at
-    inner join staging.file_numbers on looked_at.record_key >> 40 = file_numbers.file_number
-    inner join intake.stays
-        on
-            file_numbers.source_file = stays.source_file
-            and looked_at.record_key - (file_numbers.file_number << 40) = stays.row_number
+    inner join ids using (record_key)
 ),
 
 -- Overlapping stays at different hospitals that are no transfer go to rejects: stay by stay, against the earlier stays kept so far.

@@ -28,20 +28,26 @@ faults as (
     select * from staging.repeated_stays
     union all
     select * from overlapping
+),
+
+records as (
+    select
+        (file_numbers.file_number << 40) + stays.row_number as record_key,
+        stays.source_file,
+        stays.row_number,
+        nullif(trim(stays.stay_id), '') as stay_id
+    from intake.stays
+    inner join staging.file_numbers using (source_file)
 )
 
 select
     faults.record_key,
-    stays.source_file,
-    stays.row_number,
-    nullif(trim(stays.stay_id), '') as stay_id,
+    records.source_file,
+    records.row_number,
+    records.stay_id,
     faults.column_name,
     faults.value_class,
     faults.reason
 from faults
-inner join staging.file_numbers on faults.record_key >> 40 = file_numbers.file_number
-inner join intake.stays
-    on
-        file_numbers.source_file = stays.source_file
-        and faults.record_key - (file_numbers.file_number << 40) = stays.row_number
+inner join records using (record_key)
 order by faults.record_key

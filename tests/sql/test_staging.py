@@ -188,6 +188,22 @@ def test_stays_that_repeat_others() -> None:
     assert warehouse.rows("select stay_id, discharge_status from staging.stays") == [("s1", "01")]
 
 
+def test_stays_that_share_a_day_with_others_are_no_copies() -> None:
+    days = [(1, 4), (1, 6), (2, 4), (2, 6)]
+    stays = [
+        {
+            **GOOD_STAY,
+            "stay_id": f"x{first}{last}",
+            "admit_date": f"2025-03-0{first}",
+            "discharge_date": f"2025-03-0{last}",
+        }
+        for first, last in days
+    ]
+    warehouse, rejects = staged(stays=stays, diagnoses=[])
+    assert rejects == []
+    assert warehouse.count("staging.stays") == 4
+
+
 def test_what_belongs_to_a_rejected_stay_is_rejected() -> None:
     stays = [GOOD_STAY, {**GOOD_STAY, "stay_id": "s2", "admit_date": "2025-06-01", "discharge_date": "2025-05-01"}]
     diagnoses = [GOOD_DIAGNOSIS, {**GOOD_DIAGNOSIS, "stay_id": "s2"}, {**GOOD_DIAGNOSIS, "stay_id": "s2", "code": ""}]

@@ -94,7 +94,9 @@ def test_stays_of_one_record_and_of_several() -> None:
         ("e", "01", "other", 1),
         ("f", "01", "other", 1),
     ]
-    assert warehouse.rows("select stay_id, last_ended from cohort.period_stays where measure = 'HF' order by stay_id") == [
+    assert warehouse.rows(
+        "select stay_id, last_ended from cohort.period_stays where measure = 'HF' order by stay_id"
+    ) == [
         ("a", "left_against_medical_advice"),
         ("c", "died"),
         ("d", "other"),
