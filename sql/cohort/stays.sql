@@ -26,11 +26,10 @@ merged as (
 
 principal_diagnoses as (
     select
-        diagnoses.stay_key,
-        diagnosis_codes.code
+        stay_key,
+        code_key
     from staging.diagnoses
-    inner join staging.diagnosis_codes using (code_key)
-    where diagnoses.sequence = 1
+    where sequence = 1
 ),
 
 -- Without a payer on the stay, enrollment in the month of admission names it; who is not enrolled has another payer.
@@ -65,7 +64,7 @@ select
     coalesce(merged.discharge_date, stays.discharge_date) as discharge_date,
     coalesce(merged.discharge_status, stays.discharge_status) as discharge_status,
     discharge_status_codes.meaning as ended,
-    principal_diagnoses.code as principal_code,
+    diagnosis_codes.code as principal_code,
     -- Short-term acute hospitals, critical access hospitals among them, take part in transfers and readmissions.
     stays.is_short_term_acute or stays.is_cah as is_acute,
     stays.is_short_term_acute and not stays.is_cah as is_index_hospital,
@@ -94,6 +93,7 @@ inner join reference.discharge_status_codes
     on coalesce(merged.discharge_status, stays.discharge_status) = discharge_status_codes.code
 cross join enrollment_file
 left join principal_diagnoses on stay_parts.stay_key = principal_diagnoses.stay_key
+left join staging.diagnosis_codes on principal_diagnoses.code_key = diagnosis_codes.code_key
 left join enrolled_payers
     on
         stays.person_key = enrolled_payers.person_key
