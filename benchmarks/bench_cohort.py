@@ -305,6 +305,7 @@ def compare(row: str, folder: Path) -> str:
     """The row's answers against ours to the same question, row by row; the numbers of rows."""
     reference, names = ("returns", ("returns",)) if row in RETURNS else ("ours", tuple(ANSWERS))
     counts = []
+    duckdb.execute("set enable_progress_bar = false")
     for name in names:
         one, other = folder / reference / f"{name}.parquet", folder / row / f"{name}.parquet"
         columns = [found[0] for found in duckdb.sql(f"describe select * from '{one}'").fetchall()]

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 PERIOD = (pd.Timestamp("2021-07-01"), pd.Timestamp("2024-06-30"))  # FY2026
 LOOKBACK, FOLLOW_UP, SPACING = 365, 30, 30
@@ -27,39 +30,50 @@ THA_TKA_EXCLUDED = [
 
 
 def main(extract: Path, lists: Path, answer: Path) -> None:
-    def read(name: str, columns: list[str], dates: tuple[str, ...] = ()) -> pd.DataFrame:
-        frame = pd.read_parquet(extract / f"{name}.parquet", columns=columns)
-        for column in frame.columns[frame.dtypes == "category"]:
-            frame[column] = frame[column].astype("str")
-        return frame.assign(**{column: pd.to_datetime(frame[column]) for column in dates})
+    def read(name: str, columns: list[str], only: list | None = None) -> pd.DataFrame:
+        """Columns of a file: a dictionary's texts as texts (laying the dictionaries together takes longer), dates as numpy's."""
+        file = extract / f"{name}.parquet"
+        fields = ds.dataset(file).schema
+        plain = pa.schema(
+            [
+                field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+                for field in fields
+            ]
+        )
+        rows = None if only is None else pq.filters_to_expression(only)
+        return ds.dataset(file, schema=plain).to_table(columns=columns, filter=rows).to_pandas(date_as_object=False)
 
     def known(name: str) -> pd.DataFrame:
         return pd.read_parquet(lists / f"{name}.parquet")
 
-    persons = read("persons", ["person_id", "birth_date", "sex", "death_date"], ("birth_date", "death_date"))
+    persons = read("persons", ["person_id", "birth_date", "sex", "death_date"])
     persons = persons.sort_values("person_id").assign(person=np.arange(len(persons)))
     stays = _stays(read, persons, known("statuses"))
     person_keys = persons[["person_id", "person"]]
     roles, variables, categories = known("code_roles"), known("variable_codes"), known("category_codes")
 
-    diagnoses = read("diagnoses", ["stay_id", "sequence", "code", "poa"])
-    wanted = pd.concat([roles["code"], variables["code"], categories["code"]]).unique()
-    first = diagnoses[diagnoses["sequence"] == 1]
+    first = read("diagnoses", ["stay_id", "code"], [("sequence", "==", 1)])
     principal = first.merge(stays[["stay", "stay_id"]], on="stay_id")[["stay", "code"]]
-    diagnoses = diagnoses[diagnoses["code"].isin(wanted)].merge(stays[["stay", "stay_id"]], on="stay_id")
-    diagnoses = pd.DataFrame(
-        {
-            "stay": diagnoses["stay"],
-            "code": diagnoses["code"],
-            "principal": diagnoses["sequence"] == 1,
-            "present": ~diagnoses["poa"].isin(["N", "U"]),
-        }
-    )
+
+    def coded(codes: pd.Series, of: pd.DataFrame) -> pd.DataFrame:
+        """The diagnoses of these stays that have one of these codes."""
+        columns = ["stay_id", "sequence", "code", "poa"]
+        found = read("diagnoses", columns, [("code", "in", codes.unique().tolist())]).merge(of, on="stay_id")
+        return pd.DataFrame(
+            {
+                "stay": found["stay"],
+                "code": found["code"],
+                "principal": found["sequence"] == 1,
+                "present": ~found["poa"].isin(["N", "U"]),
+            }
+        )
+
     procedures = read("procedures", ["stay_id", "code"]).merge(stays[["stay", "stay_id"]], on="stay_id")[
         ["stay", "code"]
     ]
 
-    hits = diagnoses.merge(roles[roles["code_system"] == "ICD10CM"], on="code")
+    diagnosis_roles = roles[roles["code_system"] == "ICD10CM"]
+    hits = coded(diagnosis_roles["code"], stays[["stay", "stay_id"]]).merge(diagnosis_roles, on="code")
     operations = procedures.merge(roles[roles["code_system"] == "ICD10PCS"], on="code")
     qualifying = operations["role"].isin(["qualifying_procedure_tha", "qualifying_procedure_tka"])
     joints = operations.loc[qualifying, ["stay", "code", "role"]].drop_duplicates()
@@ -94,8 +108,10 @@ def main(extract: Path, lists: Path, answer: Path) -> None:
     returns = _returns(index, stays, principal, known("exceptions"))
     returns = _planned(returns, procedures, known("planned_codes"))
     returns["unplanned"] = ~returns["planned"] & ~returns["return"].isin(covid)
-    factors = _factors(index, diagnoses, procedures, joints, earlier, read, person_keys, variables, categories, known)
     names = stays[["stay", "stay_id"]]
+    factors = _factors(
+        index, names, coded, procedures, joints, earlier, read, person_keys, variables, categories, known
+    )
     index.merge(names, on="stay", suffixes=("_of", ""))[["measure", "stay_id"]].to_parquet(answer / "index.parquet")
     returns.merge(names, on="stay")[["measure", "stay_id", "days", "planned", "unplanned"]].to_parquet(
         answer / "returns.parquet"
@@ -107,7 +123,7 @@ def main(extract: Path, lists: Path, answer: Path) -> None:
 
 def _stays(read, persons: pd.DataFrame, statuses: pd.DataFrame) -> pd.DataFrame:
     columns = ["stay_id", "person_id", "ccn", "payer", "admit_date", "discharge_date", "discharge_status"]
-    stays = read("stays", [*columns, "is_short_term_acute", "is_cah"], ("admit_date", "discharge_date"))
+    stays = read("stays", [*columns, "is_short_term_acute", "is_cah"])
     stays = stays.merge(persons, on="person_id").merge(statuses, left_on="discharge_status", right_on="code")
     stays = stays.sort_values(["person", "admit_date", "discharge_date", "stay_id"], ignore_index=True)
     day, birth = stays["admit_date"].dt, stays["birth_date"].dt
@@ -184,8 +200,9 @@ def _month(day: pd.Series) -> pd.Series:
 
 
 def _enrolled(eligible: pd.DataFrame, read, person_keys: pd.DataFrame, last_day: pd.Timestamp) -> pd.DataFrame:
-    months = read("enrollment", ["person_id", "month", "part_a", "part_b", "ffs"])
-    months = months[months["part_a"] & months["ffs"]].merge(person_keys, on="person_id")
+    of_interest = person_keys[person_keys["person"].isin(eligible["person"])]
+    covered = [("part_a", "==", True), ("ffs", "==", True), ("person_id", "in", of_interest["person_id"].tolist())]
+    months = read("enrollment", ["person_id", "month", "part_b"], covered).merge(of_interest, on="person_id")
     number = months["month"].str.slice(0, 4).astype(int) * 12 + months["month"].str.slice(5, 7).astype(int)
     # Person and month in one integer: an equality of integers is what pandas does fastest.
     covered = (months["person"] * 100_000 + number).to_numpy()
@@ -224,7 +241,7 @@ def _clinical(eligible, judged, hits, operations, joints, earlier, read, roles, 
     device_role = "exclude_if_procedure_index_or_12m"
     device_codes = roles.loc[(roles["measure"] == "HF") & (roles["role"] == device_role), "code"]
     device = operations.loc[(operations["measure"] == "HF") & (operations["role"] == device_role), "stay"]
-    claims = read("history_procedures", ["person_id", "service_date", "code"], ("service_date",))
+    claims = read("history_procedures", ["person_id", "service_date", "code"])
     claims = claims[claims["code"].isin(device_codes)].merge(person_keys, on="person_id")
     claims = claims.rename(columns={"service_date": "day"})[["person", "day"]]
     hf = eligible.loc[eligible["measure"] == "HF", ["stay", "person", "admit"]]
@@ -310,14 +327,20 @@ def _planned(returns: pd.DataFrame, procedures: pd.DataFrame, planned: pd.DataFr
     return returns
 
 
-def _factors(index, diagnoses, procedures, joints, earlier, read, person_keys, variables, categories, known):
+def _factors(index, names, coded, procedures, joints, earlier, read, person_keys, variables, categories, known):
     one = index[["measure", "stay", "person", "admit", "age", "male"]]
     distinct = one[["stay", "person", "admit"]].drop_duplicates()
     measures = one[["measure", "stay"]]
-    own = diagnoses[diagnoses["stay"].isin(distinct["stay"])]
     mine = earlier[earlier["stay"].isin(distinct["stay"])]
-    claims = read("history_diagnoses", ["person_id", "service_date", "code"], ("service_date",))
-    claims = claims.merge(person_keys, on="person_id").rename(columns={"service_date": "day"})
+    # Of the millions of diagnoses only those of index stays and their earlier stays are looked at, and only codes that say something.
+    wanted = pd.concat([variables["code"], categories["code"]])
+    needed = pd.concat([distinct["stay"], mine["earlier"]])
+    diagnoses = coded(wanted, names[names["stay"].isin(needed)])
+    own = diagnoses[diagnoses["stay"].isin(distinct["stay"])]
+    columns = ["person_id", "service_date", "code"]
+    claims = read("history_diagnoses", columns, [("code", "in", wanted.unique().tolist())])
+    of_interest = person_keys[person_keys["person"].isin(distinct["person"])]
+    claims = claims.merge(of_interest, on="person_id").rename(columns={"service_date": "day"})
     claims = _within_a_year(claims[["person", "code", "day"]].merge(distinct, on="person"))[["stay", "code"]]
     before = diagnoses[["stay", "code"]].set_axis(["earlier", "code"], axis=1)
     history = pd.concat([mine.merge(before, on="earlier")[["stay", "code"]], claims]).drop_duplicates()
@@ -344,7 +367,7 @@ def _factors(index, diagnoses, procedures, joints, earlier, read, person_keys, v
         ]
     )
     old = variables[variables["place"] == "procedure_12m"]
-    claims = read("history_procedures", ["person_id", "service_date", "code"], ("service_date",))
+    claims = read("history_procedures", ["person_id", "service_date", "code"])
     claims = claims[claims["code"].isin(old["code"])].merge(person_keys, on="person_id")
     claims = claims.rename(columns={"service_date": "day"})[["person", "code", "day"]]
     claims = _within_a_year(claims.merge(distinct, on="person"))[["stay", "code"]]

@@ -60,26 +60,30 @@ def main(extract: Path, lists: Path, answer: Path) -> None:
     keys = stays.select("stay", "stay_id").lazy()
     roles, variables, categories = known("code_roles"), known("variable_codes"), known("category_codes")
     planned, exceptions = known("planned_codes"), known("exceptions")
-    wanted = pl.concat([frame.select("code") for frame in (roles, variables, categories)]).unique().lazy()
     principal = (
         read("diagnoses").filter(pl.col("sequence") == 1).join(keys, on="stay_id").select("stay", "code").collect()
     )
-    diagnoses = (
-        read("diagnoses")
-        .join(wanted, on="code", how="semi")
-        .join(keys, on="stay_id")
-        .select(
-            "stay",
-            "code",
-            (pl.col("sequence") == 1).alias("principal"),
-            (~pl.col("poa").is_in(["N", "U"])).fill_null(True).alias("present"),
+
+    def coded(codes: pl.Series, of: pl.LazyFrame) -> pl.DataFrame:
+        """The diagnoses of these stays that have one of these codes."""
+        return (
+            read("diagnoses")
+            .filter(pl.col("code").is_in(codes.implode()))
+            .join(of, on="stay_id")
+            .select(
+                "stay",
+                "code",
+                (pl.col("sequence") == 1).alias("principal"),
+                (~pl.col("poa").is_in(["N", "U"])).fill_null(True).alias("present"),
+            )
+            .collect(engine="streaming")
         )
-        .collect(engine="streaming")
-    )
+
     procedures = read("procedures").join(keys, on="stay_id").select("stay", "code").collect()
 
     # Which stays meet which measure.
-    hits = diagnoses.join(roles.filter(pl.col("code_system") == "ICD10CM"), on="code")
+    diagnosis_roles = roles.filter(pl.col("code_system") == "ICD10CM")
+    hits = coded(diagnosis_roles["code"].unique(), keys).join(diagnosis_roles, on="code")
     operations = procedures.join(roles.filter(pl.col("code_system") == "ICD10PCS"), on="code")
     joints = (
         operations.filter(pl.col("role").is_in(["qualifying_procedure_tha", "qualifying_procedure_tka"]))
@@ -135,9 +139,7 @@ def main(extract: Path, lists: Path, answer: Path) -> None:
     returns = _returns(index, stays, principal, exceptions, covid)
     returns = _planned(returns, principal, procedures, planned)
 
-    factors = _factors(
-        index, stays, diagnoses, procedures, joints, earlier, read, persons, variables, categories, known
-    )
+    factors = _factors(index, keys, coded, procedures, joints, earlier, read, persons, variables, categories, known)
     names = stays.select("stay", "stay_id")
     index.select("measure", "stay").join(names, on="stay").select("measure", "stay_id").write_parquet(
         answer / "index.parquet"
@@ -214,10 +216,11 @@ def _month(day: pl.Expr) -> pl.Expr:
 
 
 def _enrolled(eligible: pl.DataFrame, read, persons: pl.DataFrame, last_day: date) -> pl.DataFrame:
+    of_interest = persons.lazy().join(eligible.lazy().select("person").unique(), on="person", how="semi")
     months = (
         read("enrollment")
         .filter(pl.col("part_a") & pl.col("ffs"))
-        .join(persons.lazy().select("person", "person_id"), on="person_id")
+        .join(of_interest.select("person", "person_id"), on="person_id")
         .select(
             "person",
             (
@@ -226,7 +229,6 @@ def _enrolled(eligible: pl.DataFrame, read, persons: pl.DataFrame, last_day: dat
             "part_b",
         )
         .collect(engine="streaming")
-        .unique()
     )
     with_months = eligible.with_columns(
         _month(pl.col("admit")).alias("admitted"), _month(pl.col("last_discharge")).alias("left")
@@ -415,13 +417,20 @@ def _planned(returns, principal, procedures, planned) -> pl.DataFrame:
     )
 
 
-def _factors(index, stays, diagnoses, procedures, joints, earlier, read, persons, variables, categories, known):
+def _factors(index, keys, coded, procedures, joints, earlier, read, persons, variables, categories, known):
     one = index.select("measure", "stay", "person", "admit", "age", "male")
     distinct = one.select("stay", "person", "admit").unique()
+    # Of the millions of diagnoses only those of index stays and their earlier stays are looked at, and only codes that say something.
+    mine = earlier.join(distinct, on="stay", how="semi")
+    needed = pl.concat([distinct.select("stay"), mine.select(pl.col("earlier").alias("stay"))]).unique()
+    codes = pl.concat([variables["code"], categories["code"]]).unique()
+    diagnoses = coded(codes, keys.join(needed.lazy(), on="stay", how="semi"))
     own = diagnoses.join(distinct, on="stay", how="semi")
+    of_interest = persons.lazy().join(distinct.lazy(), on="person", how="semi").select("person", "person_id")
     claims = (
         read("history_diagnoses")
-        .join(persons.lazy().select("person", "person_id"), on="person_id")
+        .filter(pl.col("code").is_in(codes.implode()))
+        .join(of_interest, on="person_id")
         .select("person", "code", pl.col("service_date").alias("day"))
         .join(distinct.lazy(), on="person")
         .filter((pl.col("day") < pl.col("admit")) & (pl.col("day") >= pl.col("admit") - pl.duration(days=LOOKBACK)))
@@ -430,9 +439,7 @@ def _factors(index, stays, diagnoses, procedures, joints, earlier, read, persons
     )
     history = pl.concat(
         [
-            earlier.join(distinct, on="stay", how="semi")
-            .join(diagnoses.select(pl.col("stay").alias("earlier"), "code"), on="earlier")
-            .select("stay", "code"),
+            mine.join(diagnoses.select(pl.col("stay").alias("earlier"), "code"), on="earlier").select("stay", "code"),
             claims,
         ]
     ).unique()
@@ -476,9 +483,7 @@ def _factors(index, stays, diagnoses, procedures, joints, earlier, read, persons
     )
     operated = pl.concat(
         [
-            earlier.join(distinct, on="stay", how="semi")
-            .join(procedures.select(pl.col("stay").alias("earlier"), "code"), on="earlier")
-            .select("stay", "code"),
+            mine.join(procedures.select(pl.col("stay").alias("earlier"), "code"), on="earlier").select("stay", "code"),
             claimed,
         ]
     ).unique()
