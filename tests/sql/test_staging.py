@@ -357,6 +357,13 @@ def test_of_each_person_listed_twice_the_first_record_is_kept() -> None:
     assert rejects == [("persons", record, "person_id", "copy", "duplicate") for record in (4, 5)]
 
 
+def test_keys_of_persons_follow_their_names_in_the_extract() -> None:
+    """However the file is sorted, so that a person has the same key in every run."""
+    persons = [{**GOOD_PERSON, "person_id": name} for name in ("p3", "p1", " p2")]
+    warehouse, _ = staged(persons=persons)
+    assert warehouse.rows("select person_key, person_id from staging.persons") == [(1, "p1"), (2, "p2"), (3, "p3")]
+
+
 def test_a_death_on_the_day_of_birth_is_possible() -> None:
     _, rejects = staged(persons=[{**GOOD_PERSON, "death_date": GOOD_PERSON["birth_date"]}])
     assert rejects == []
