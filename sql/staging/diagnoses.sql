@@ -7,7 +7,7 @@ select
     diagnosis_spellings.code_key,
     (file_numbers.file_number << 40) + diagnoses.row_number as record_key
 from intake.diagnoses
-inner join staging.stays on trim(diagnoses.stay_id) = stays.stay_id
+inner join staging.stays using (stay_id)
 inner join staging.diagnosis_spellings
     on
         diagnoses.code = diagnosis_spellings.code_text

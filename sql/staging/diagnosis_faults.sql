@@ -8,9 +8,9 @@ typed as not materialized (
     select
         source_file,
         row_number,
-        nullif(trim(stay_id), '') as stay_id,
-        nullif(trim(sequence), '') as sequence_text,
-        try_cast(trim(sequence) as integer) as sequence,
+        stay_id,
+        sequence as sequence_text,
+        try_cast(sequence as integer) as sequence,
         code as code_text,
         poa as poa_text
     from intake.diagnoses

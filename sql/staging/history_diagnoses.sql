@@ -2,12 +2,12 @@
 -- does not hold. Its code is the one without an indicator in staging.diagnosis_codes.
 select
     persons.person_key,
-    cast(trim(history_diagnoses.service_date) as date) as service_date,
+    as_date(history_diagnoses.service_date) as service_date,
     diagnosis_spellings.code_key,
-    nullif(lower(trim(history_diagnoses.source)), '') as source,
+    lower(history_diagnoses.source) as source,
     (file_numbers.file_number << 40) + history_diagnoses.row_number as record_key
 from intake.history_diagnoses
-inner join staging.persons on trim(history_diagnoses.person_id) = persons.person_id
+inner join staging.persons using (person_id)
 inner join staging.diagnosis_spellings
     on
         history_diagnoses.code = diagnosis_spellings.code_text

@@ -7,52 +7,52 @@ typed as not materialized (
     select
         source_file,
         row_number,
-        nullif(trim(person_id), '') as person_id,
-        nullif(trim(service_date), '') as date_text,
-        case when trim(service_date) like '____-__-__%' then try_cast(trim(service_date) as date) end as service_date,
-        upper(replace(trim(code), '.', '')) as code,
-        lower(trim(source)) as source
+        person_id,
+        cast(service_date as varchar) as date_text,
+        as_date(service_date) as service_date,
+        code as code_text,
+        lower(source) as source
     from intake.history_diagnoses
 ),
 
+-- The codes are judged where they are written, once each.
 records as not materialized (
     select
-        *,
+        typed.*,
+        diagnosis_spellings.code_key,
         case
-            when person_id is null then ['person_id', 'blank', 'missing']
-            when date_text is null then ['service_date', 'blank', 'missing']
-            when service_date is null and regexp_full_match(date_text, '[0-9]{4}-[0-9]{2}-[0-9]{2}.*')
+            when typed.person_id is null then ['person_id', 'blank', 'missing']
+            when typed.date_text is null then ['service_date', 'blank', 'missing']
+            when typed.service_date is null and regexp_full_match(typed.date_text, '[0-9]{4}-[0-9]{2}-[0-9]{2}.*')
                 then ['service_date', 'impossible date', 'not a date']
-            when service_date is null
+            when typed.service_date is null
                 then ['service_date', 'text', 'not a date']
-            when coalesce(code, '') = '' then ['code', 'blank', 'missing']
-            when length(code) > 7
-                then ['code', 'too long', 'not a diagnosis code']
-            when length(code) < 3
-                then ['code', 'too short', 'not a diagnosis code']
-            when not regexp_full_match(code, '[0-9A-Z]+')
-                then ['code', 'text', 'not a diagnosis code']
+            else diagnosis_spellings.fault
         end as fault
     from typed
+    inner join staging.diagnosis_spellings
+        on
+            typed.code_text is not distinct from diagnosis_spellings.code_text
+            and diagnosis_spellings.poa_text is null
 ),
 
 -- Most records are sound, of a known person, and stand there once, so that no other has their fingerprint; only the others need a
 -- closer look.
 suspects as (
-    select hash(records.person_id, records.service_date, records.code, records.source) as fingerprint
+    select hash(records.person_id, records.service_date, records.code_key, records.source) as fingerprint
     from records
     left join staging.persons using (person_id)
     group by fingerprint
     having
         count(*) > 1
-        or bool_or(records.fault is not null or persons.person_id is null)
+        or bool_or(records.service_date is null or records.code_key is null or persons.person_id is null)
 ),
 
 looked_at as materialized (
     select records.*
     from records
     semi join suspects
-        on hash(records.person_id, records.service_date, records.code, records.source) = suspects.fingerprint
+        on hash(records.person_id, records.service_date, records.code_key, records.source) = suspects.fingerprint
 ),
 
 unknown_persons as (
@@ -73,7 +73,7 @@ repeated as (
     where looked_at.fault is null
     qualify
         row_number() over (
-            partition by looked_at.person_id, looked_at.service_date, looked_at.code, looked_at.source
+            partition by looked_at.person_id, looked_at.service_date, looked_at.code_key, looked_at.source
             order by looked_at.source_file, looked_at.row_number
         ) > 1
 )

@@ -7,11 +7,11 @@ typed as not materialized (
     select
         source_file,
         row_number,
-        nullif(trim(person_id), '') as person_id,
-        nullif(trim(service_date), '') as date_text,
-        case when trim(service_date) like '____-__-__%' then try_cast(trim(service_date) as date) end as service_date,
-        upper(replace(trim(code), '.', '')) as code,
-        lower(trim(source)) as source
+        person_id,
+        cast(service_date as varchar) as date_text,
+        as_date(service_date) as service_date,
+        upper(replace(code, '.', '')) as code,
+        lower(source) as source
     from intake.history_procedures
 ),
 

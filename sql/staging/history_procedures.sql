@@ -2,12 +2,12 @@
 -- does not hold.
 select
     persons.person_key,
-    cast(trim(history_procedures.service_date) as date) as service_date,
-    upper(replace(trim(history_procedures.code), '.', '')) as code,
-    nullif(lower(trim(history_procedures.source)), '') as source,
+    as_date(history_procedures.service_date) as service_date,
+    upper(replace(history_procedures.code, '.', '')) as code,
+    lower(history_procedures.source) as source,
     (file_numbers.file_number << 40) + history_procedures.row_number as record_key
 from intake.history_procedures
-inner join staging.persons on trim(history_procedures.person_id) = persons.person_id
+inner join staging.persons using (person_id)
 inner join staging.file_numbers on history_procedures.source_file = file_numbers.source_file
 anti join staging.history_procedure_faults
     on

@@ -7,12 +7,12 @@ typed as not materialized (
     select
         source_file,
         row_number,
-        nullif(trim(stay_id), '') as stay_id,
-        nullif(trim(sequence), '') as sequence_text,
-        try_cast(trim(sequence) as integer) as sequence,
-        upper(replace(trim(code), '.', '')) as code,
-        nullif(trim(procedure_date), '') as date_text,
-        case when trim(procedure_date) like '____-__-__%' then try_cast(trim(procedure_date) as date) end as procedure_date
+        stay_id,
+        sequence as sequence_text,
+        try_cast(sequence as integer) as sequence,
+        upper(replace(code, '.', '')) as code,
+        cast(procedure_date as varchar) as date_text,
+        as_date(procedure_date) as procedure_date
     from intake.procedures
 ),
 
@@ -40,6 +40,25 @@ records as not materialized (
     from typed
 ),
 
+-- Most records are sound, of a usable stay, and stand there once, so that no other has their fingerprint; only the others need a
+-- closer look.
+suspects as (
+    select hash(records.stay_id, records.sequence, records.code, records.procedure_date) as fingerprint
+    from records
+    left join staging.stays using (stay_id)
+    group by fingerprint
+    having
+        count(*) > 1
+        or bool_or(records.fault is not null or stays.stay_id is null)
+),
+
+looked_at as materialized (
+    select records.*
+    from records
+    semi join suspects
+        on hash(records.stay_id, records.sequence, records.code, records.procedure_date) = suspects.fingerprint
+),
+
 -- The stays that could not be used, and whether that is only because they stand there already.
 rejected_stays as (
     select
@@ -49,41 +68,33 @@ rejected_stays as (
     group by stay_id
 ),
 
-form_faults as materialized (
-    select
-        source_file,
-        row_number,
-        fault
-    from records
-    where fault is not null
-),
-
 -- A procedure of a stay that is not in the file, or of a stay that could not be used, belongs to nothing.
-stay_faults as materialized (
+stay_faults as (
     select
-        typed.source_file,
-        typed.row_number,
+        looked_at.source_file,
+        looked_at.row_number,
         case
             when rejected_stays.is_repeated is null then 'stay not in stays'
             when rejected_stays.is_repeated then 'duplicate'
             else 'stay rejected'
         end as reason
-    from typed
+    from looked_at
     anti join staging.stays using (stay_id)
-    anti join form_faults using (source_file, row_number)
     left join rejected_stays using (stay_id)
+    where looked_at.fault is null
 ),
 
 repeated as (
     select
-        source_file,
-        row_number
-    from records
-    where fault is null
+        looked_at.source_file,
+        looked_at.row_number
+    from looked_at
+    semi join staging.stays using (stay_id)
+    where looked_at.fault is null
     qualify
         row_number() over (
-            partition by stay_id, sequence, code, procedure_date
-            order by source_file, row_number
+            partition by looked_at.stay_id, looked_at.sequence, looked_at.code, looked_at.procedure_date
+            order by looked_at.source_file, looked_at.row_number
         ) > 1
 )
 
@@ -93,7 +104,8 @@ select
     fault[1] as column_name,
     fault[2] as value_class,
     fault[3] as reason
-from form_faults
+from looked_at
+where fault is not null
 union all
 select
     source_file,
@@ -110,4 +122,3 @@ select
     'copy' as value_class,
     'duplicate' as reason
 from repeated
-anti join stay_faults using (source_file, row_number)

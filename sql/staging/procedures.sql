@@ -2,12 +2,12 @@
 -- watch: procedures = count(*)
 select
     stays.stay_key,
-    cast(trim(procedures.sequence) as integer) as sequence,
-    upper(replace(trim(procedures.code), '.', '')) as code,
-    try_cast(nullif(trim(procedures.procedure_date), '') as date) as procedure_date,
+    cast(procedures.sequence as integer) as sequence,
+    upper(replace(procedures.code, '.', '')) as code,
+    as_date(procedures.procedure_date) as procedure_date,
     (file_numbers.file_number << 40) + procedures.row_number as record_key
 from intake.procedures
-inner join staging.stays on trim(procedures.stay_id) = stays.stay_id
+inner join staging.stays using (stay_id)
 inner join staging.file_numbers on procedures.source_file = file_numbers.source_file
 anti join staging.procedure_faults
     on

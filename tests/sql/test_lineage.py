@@ -65,6 +65,12 @@ def test_risk_factors_name_the_records_that_set_them() -> None:
     ]
 
 
+def test_what_is_not_of_the_index_stay_is_of_its_history() -> None:
+    assert run().rows(
+        "select in_history, string_agg(distinct found_in, ', ' order by found_in) from risk.factor_records group by all order by 1"
+    ) == [(False, "index stay"), (True, "earlier stay, inpatient, professional")]
+
+
 def test_a_joint_replacement_names_its_procedures() -> None:
     assert run().rows(
         "select code, source_file, row_number from risk.risk_factor_sources where variable_key = 'two_procedures' order by all"

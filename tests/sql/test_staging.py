@@ -617,6 +617,30 @@ def test_faults_of_history(kind: str) -> None:
     assert warehouse.count(f"staging.{name}") == 1
 
 
+def test_each_stay_has_its_own_procedures() -> None:
+    stays = [GOOD_STAY, {**GOOD_STAY, "stay_id": "s2", "admit_date": "2025-06-01", "discharge_date": "2025-06-04"}]
+    procedures = [{**PROCEDURE, "stay_id": name} for name in ("s1", "s2", "s1", "s2")]
+    _, rejects = staged(stays=stays, procedures=procedures)
+    assert rejects == [("procedures", record, "sequence", "copy", "duplicate") for record in (4, 5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        *(("procedures", fault) for fault in PROCEDURE_FAULTS if "copy" not in fault[1]),
+        *((f"history_{name}", fault) for name in ("diagnoses", "procedures") for fault in HISTORY_FAULTS[:9]),
+    ],
+    ids=str,
+)
+def test_a_fault_of_a_claim_is_found_where_nothing_else_is_wrong(
+    name: str, fault: tuple[dict[str, Any], tuple[str, str, str]]
+) -> None:
+    change, (column, value_class, reason) = fault
+    _, rejects = staged(**{name: [{**GOOD[name], "code": "D62X"}, {**GOOD[name], **change}]})
+    kind = "procedure" if name.endswith("procedures") else "diagnosis"
+    assert rejects == [(name, 3, column, value_class, reason.format(kind=kind))]
+
+
 @pytest.mark.parametrize("name", ["history_diagnoses", "history_procedures"])
 def test_claims_that_differ_in_one_thing_are_no_copies(name: str) -> None:
     """Of each claim that stands there twice one is kept, whatever stands beside it."""
@@ -791,7 +815,7 @@ def test_a_code_has_one_key_however_it_is_written() -> None:
         {**GOOD_DIAGNOSIS, "sequence": place, "code": code, "poa": poa}
         for place, (code, poa) in enumerate(written, start=1)
     ]
-    claims = [{**CLAIM, "code": code} for code in ("i50.9", "E119", "#")]
+    claims = [{**CLAIM, "code": code} for code in ("I50.9", "E119", "#")]
     warehouse, rejects = staged(diagnoses=diagnoses, history_diagnoses=claims)
     assert len(rejects) == 3
     assert warehouse.rows("select * from staging.diagnosis_codes order by code_key") == [

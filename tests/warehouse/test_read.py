@@ -156,6 +156,14 @@ def test_spaces_around_quotation_marks_are_no_fault_on_either_way_through(tmp_pa
         assert read(path)[0] == [("S1", "I1", "a", 2), ("S2", "I2", 'in"side', 3)]
 
 
+def test_no_text_has_spaces_around_it(tmp_path: Path) -> None:
+    """Not even the space that does not break, where a file has no other; and what is only spaces is nothing."""
+    path = tmp_path / "x.csv"
+    for space in (" ", "\u00a0", "\u3000"):
+        path.write_text(f"stay_id,code,note\n{space}S1{space},I1{space},{space}\nS2,I2,b\n", encoding="utf-8")
+        assert read(path)[0] == [("S1", "I1", None, 2), ("S2", "I2", "b", 3)]
+
+
 def test_windows_1252_is_taken_in_free_text_and_said_in_a_note(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes("stay_id,code,note\nS1,I1,Cañón\nS2,I2,b\n".encode("cp1252"))

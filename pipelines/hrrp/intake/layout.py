@@ -22,7 +22,8 @@ class Column:
     """One column: its name inside, whether the file must have it, and the other headings under which sources carry it.
 
     `width` is the length of a code that a number has lost leading zeros of; `free_text` marks names and the like.
-    `null_is_value`: empty throughout is an answer (nobody died) and not a sign that the column was never filled.
+    `null_is_value`: empty throughout is an answer (nobody died) and not a sign that the column was never filled. `as_typed`: left a
+    number or a date where the file has it as one and is read where it lies.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Column:
     width: int = 0
     free_text: bool = False
     null_is_value: bool = False
+    as_typed: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,9 @@ def optional(name: str, *also: str, kind: Kind = "text", width: int = 0, null_is
     return Column(name, False, also, kind, width, null_is_value=null_is_value)
 
 
-def required(name: str, *also: str, kind: Kind = "text", width: int = 0) -> Column:
+def required(name: str, *also: str, kind: Kind = "text", width: int = 0, as_typed: bool = False) -> Column:
     """A column that a file must have."""
-    return Column(name, True, also, kind, width)
+    return Column(name, True, also, kind, width, as_typed=as_typed)
 
 
 # The canonical extract (docs/design.md): every source ends as these tables.
@@ -86,14 +88,14 @@ CANONICAL: dict[str, FileLayout] = {
         FileLayout(
             "diagnoses",
             "diagnoses of the stays",
-            (required("stay_id"), required("sequence"), required("code"), optional("poa")),
+            (required("stay_id"), required("sequence", as_typed=True), required("code"), optional("poa")),
         ),
         FileLayout(
             "procedures",
             "procedures of the stays",
             (
                 required("stay_id"),
-                required("sequence"),
+                required("sequence", as_typed=True),
                 required("code"),
                 optional("procedure_date", kind="date"),
             ),
@@ -126,13 +128,23 @@ CANONICAL: dict[str, FileLayout] = {
         FileLayout(
             "history_diagnoses",
             "diagnoses of earlier outpatient, professional and inpatient care",
-            (required("person_id"), required("service_date", kind="date"), required("code"), optional("source")),
+            (
+                required("person_id"),
+                required("service_date", kind="date", as_typed=True),
+                required("code"),
+                optional("source"),
+            ),
             required=False,
         ),
         FileLayout(
             "history_procedures",
             "procedures of earlier outpatient, professional and inpatient care",
-            (required("person_id"), required("service_date", kind="date"), required("code"), optional("source")),
+            (
+                required("person_id"),
+                required("service_date", kind="date", as_typed=True),
+                required("code"),
+                optional("source"),
+            ),
             required=False,
         ),
         FileLayout(
@@ -231,7 +243,7 @@ def match(layout: FileLayout, headings: Sequence[str], mapping: Mapping[str, str
         else:
             used.add(found)
         place = None if found is None else places[found][0]
-        fields.append(Field(column.name, place, column.kind, column.width, column.free_text))
+        fields.append(Field(column.name, place, column.kind, column.width, column.free_text, column.as_typed))
     return Match(
         fields=tuple(fields),
         missing=tuple(missing),

@@ -42,6 +42,9 @@ MACROS = (
     "create or replace temp macro month_bit(number) as 1::hugeint << (number % 120)",
     "create or replace temp macro as_dual_code(value) as "
     "case when length(trim(value)) = 1 then '0' || trim(value) else nullif(upper(trim(value)), '') end",
+    # A date as its file has it, or an ISO date (2025-06-30); a time of day behind it is left out.
+    "create or replace temp macro as_date(value) as case when typeof(value) = 'DATE' then try_cast(value as date) "
+    "when cast(value as varchar) like '____-__-__%' then try_cast(cast(value as varchar) as date) end",
 )
 
 

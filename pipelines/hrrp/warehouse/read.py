@@ -9,8 +9,10 @@ counts only if it found exactly one record a line. Every other file is first sie
 into a clean copy that carries their numbers, the rest are listed. DuckDB's own list of rejected lines is not used: it holds the
 text of rows, and its line numbers drift after a quoted line break.
 
-A table whose files are all plain Parquet is not copied: it is a view that reads them where they lie, in the same form, and refuses
-to answer once a file is no longer the one that was accounted for.
+A table whose files are all plain Parquet is not copied: it is a view that reads them where they lie, in the same form (but for
+`as_typed` columns), and refuses to answer once a file is no longer the one that was accounted for.
+
+Whatever the file, no text has spaces around it, and an empty one is null.
 
 No message of this module shows the text of a record, and none of DuckDB's is passed on.
 """
@@ -112,7 +114,8 @@ class Field:
 
     `kind` and `width` matter for typed files (Parquet, Excel) only: a time stamp in a date column becomes its ISO date, a number
     in a code column gets back the leading zeros that a number cannot hold. `free_text` columns may hold letters beyond ASCII in a
-    file that is not UTF-8, and line breaks; in any other column both are damage.
+    file that is not UTF-8, and line breaks; in any other column both are damage. An `as_typed` column stays a number or a date where
+    a table is a view over files that have it as one: what a nation's rows cost is turning them into text and back.
     """
 
     column: str
@@ -120,6 +123,7 @@ class Field:
     kind: Literal["text", "date", "month"] = "text"
     width: int = 0
     free_text: bool = False
+    as_typed: bool = False
 
 
 @dataclass(frozen=True)
@@ -436,7 +440,7 @@ def read_in_place(warehouse: Warehouse, table: str, files: Sequence[tuple[Headin
     for heading, fields in files:
         member, status = heading.member, heading.member.path.stat()
         changed = f"{member.name} {CHANGED}"
-        picked = ", ".join(f"cast({_picked(item, heading)} as varchar) as {item.column}" for item in fields)
+        picked = ", ".join(f"{_picked_in_place(item, heading)} as {item.column}" for item in fields)
         path = _literal(str(member.path.resolve()))
         selects.append(
             f"select {picked}, {_literal(member.name)} as source_file, file_row_number + 2 as row_number "  # noqa: S608
@@ -483,7 +487,7 @@ class _Profile:
     quotes: int = 0
     zeros: int = 0
     stray_returns: int = 0
-    spaces: int = 0
+    has_spaces: bool = False
     is_utf8: bool = True
 
     @property
@@ -502,7 +506,7 @@ def _profile(path: Path) -> _Profile:
             found.lines += chunk.count(b"\n")
             found.quotes += chunk.count(b'"')
             found.zeros += chunk.count(b"\0")
-            found.spaces += chunk.count(b" ")
+            found.has_spaces = found.has_spaces or b" " in chunk
             # A return that no line feed follows; the pair may be split between two chunks.
             found.stray_returns += chunk.count(b"\r") - chunk.count(b"\r\n")
             if last == b"\r" and chunk[:1] == b"\n":
@@ -519,6 +523,8 @@ def _profile(path: Path) -> _Profile:
                 decoder.decode(b"", final=True)
             except UnicodeDecodeError:
                 found.is_utf8 = False
+        # Beyond ASCII there are other spaces, such as the one that does not break.
+        found.has_spaces = found.has_spaces or not ascii_so_far
         if last != b"\n":
             found.lines += 1
         size = raw.tell()
@@ -534,7 +540,7 @@ def _read_csv(
     member = heading.member
     with _local(member, warehouse.spill_folder()) as path:
         profile = _profile(path)
-        trims = profile.spaces > 0
+        trims = profile.has_spaces
         if profile.is_plain:
             expected = profile.lines - 1 - profile.blank_tail
             try:
@@ -792,7 +798,7 @@ def _parquet_value(item: Field, kind: str, heading: Heading) -> str:
         if item.kind == "date":
             return f"cast(cast({column} as date) as varchar)"
         return f"cast({column} as varchar)"
-    whole = f"cast(cast({column} as hugeint) as varchar)"
+    whole = f"cast({column} as varchar)" if kind in WHOLE_NUMBERS else f"cast(cast({column} as hugeint) as varchar)"
     if item.width:
         whole = f"case when {column} >= 0 and length({whole}) < {item.width} then lpad({whole}, {item.width}, '0') else {whole} end"
     if kind in WHOLE_NUMBERS:
@@ -838,6 +844,13 @@ def _read_parquet(
 
 def _picked(item: Field, heading: Heading) -> str:
     return "null" if item.position is None else _parquet_value(item, heading.types[item.position], heading)
+
+
+def _picked_in_place(item: Field, heading: Heading) -> str:
+    kind = "" if item.position is None else heading.types[item.position].upper()
+    if item.as_typed and (kind == "DATE" if item.kind == "date" else kind in WHOLE_NUMBERS):
+        return f"f{item.position}"
+    return f"cast({_picked(item, heading)} as varchar)"
 
 
 def _parquet_source(path: str, heading: Heading) -> str:
