@@ -815,7 +815,7 @@ def test_a_code_has_one_key_however_it_is_written() -> None:
         {**GOOD_DIAGNOSIS, "sequence": place, "code": code, "poa": poa}
         for place, (code, poa) in enumerate(written, start=1)
     ]
-    claims = [{**CLAIM, "code": code} for code in ("I50.9", "E119", "#")]
+    claims = [{**CLAIM, "code": code} for code in ("I50.9", "E119", "D62", "#")]
     warehouse, rejects = staged(diagnoses=diagnoses, history_diagnoses=claims)
     assert len(rejects) == 3
     assert warehouse.rows("select * from staging.diagnosis_codes order by code_key") == [
@@ -829,7 +829,7 @@ def test_a_code_has_one_key_however_it_is_written() -> None:
     assert warehouse.rows("select sequence, code_key from staging.diagnoses order by 1") == [
         (1, 6), (2, 6), (3, 1), (4, 1), (5, 3), (6, 2),
     ]  # fmt: skip
-    assert warehouse.rows("select code_key from staging.history_diagnoses order by 1") == [(4,), (5,)]
+    assert warehouse.rows("select code_key from staging.history_diagnoses order by 1") == [(1,), (4,), (5,)]
 
 
 def test_a_key_leads_back_to_file_and_record() -> None:
