@@ -270,18 +270,27 @@ def _factors(warehouse: Warehouse, place: Place, key: Mapping[str, Any]) -> list
     evidence = records(
         warehouse.read(
             """
-            select distinct sources.variable_key, sources.code, sources.found_in as place, sources.found_on as day,
-                diagnoses.sequence, diagnoses.poa, sources.source_file, sources.row_number,
-                case when sources.found_in = 'earlier stay' then origin.stay_id end as stay_id
-            from risk.risk_factor_sources as sources
-            left join (
-                select * from staging.diagnoses inner join staging.diagnosis_codes using (code_key)
-            ) as diagnoses
-                on sources.record_key = diagnoses.record_key and sources.code = diagnoses.code
-                and sources.found_in in ('index stay', 'earlier stay')
-            left join staging.stays as origin on diagnoses.stay_key = origin.stay_key
-            where sources.program_year = $year and sources.measure = $measure and sources.stay_key = $stay
-            order by sources.variable_key, sources.found_on desc, sources.code, sources.row_number
+            with evidence as materialized (
+                select distinct variable_key, code, found_in, found_on, source_file, row_number, record_key
+                from risk.risk_factor_sources
+                where program_year = $year and measure = $measure and stay_key = $stay
+            ),
+            -- From the few records to their diagnoses: the other way round all diagnoses of the run are gone through.
+            found as (
+                select evidence.record_key, evidence.code, evidence.found_in, diagnoses.sequence, codes.poa, diagnoses.stay_key
+                from evidence
+                inner join staging.diagnoses as diagnoses on evidence.record_key = diagnoses.record_key
+                inner join staging.diagnosis_codes as codes
+                    on diagnoses.code_key = codes.code_key and evidence.code = codes.code
+                where evidence.found_in in ('index stay', 'earlier stay')
+            )
+            select distinct evidence.variable_key, evidence.code, evidence.found_in as place, evidence.found_on as day,
+                found.sequence, found.poa, evidence.source_file, evidence.row_number,
+                case when evidence.found_in = 'earlier stay' then origin.stay_id end as stay_id
+            from evidence
+            left join found using (record_key, code, found_in)
+            left join staging.stays as origin on found.stay_key = origin.stay_key
+            order by evidence.variable_key, evidence.found_on desc, evidence.code, evidence.row_number
             """,
             {name: key[name] for name in ("year", "measure", "stay")},
         )
