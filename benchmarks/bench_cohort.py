@@ -15,7 +15,7 @@ not against advice, the last of its chain of transfers by date and hospital) wit
 later. It is answered from the two files of stays and persons alone: no diagnosis is read, so adjacent records of one hospital are not
 merged, and no enrollment is asked for; nor is any record checked.
 
-    returns                 peers/returns.sql, in the warehouse that the engine works in, under its settings
+    returns                 returns.sql, in the warehouse that the engine works in, under its settings
     returns_polars          peers/returns_polars.py, lazy, on its streaming engine
     returns_pandas          peers/returns_pandas.py
 
@@ -234,7 +234,7 @@ def returns(extract: Path, folder: Path) -> None:
     from hrrp.settings import Settings
     from hrrp.warehouse import open_warehouse
 
-    query = (PEERS / "returns.sql").read_text(encoding="utf-8")
+    query = Path(__file__).with_name("returns.sql").read_text(encoding="utf-8")
     with open_warehouse(folder / "returns" / "working.duckdb", Settings(memory_limit=LIMIT)) as warehouse:
         for name in ("stays", "persons"):
             warehouse.execute(f"create or replace view {name} as from read_parquet('{extract / name}.parquet')")

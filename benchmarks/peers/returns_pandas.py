@@ -1,4 +1,4 @@
-"""Index stays and first returns within 30 days, all causes, at the level of stays, in pandas: the same question as returns.sql.
+"""Index stays and first returns within 30 days, all causes, at the level of stays, in pandas: the same question as ../returns.sql.
 
 python benchmarks/peers/returns_pandas.py EXTRACT ANSWER
 """
